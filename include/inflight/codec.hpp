@@ -1,0 +1,13 @@
+// inflight/codec.hpp - layer 1: bytes to packets and back, MQTT 3.1.1 and 5.0. Includes the whole layer.
+#pragma once
+
+#include <inflight/codec/decode.hpp>
+#include <inflight/codec/encode.hpp>
+#include <inflight/codec/error.hpp>
+#include <inflight/codec/message.hpp>
+#include <inflight/codec/packet.hpp>
+#include <inflight/codec/print.hpp>
+#include <inflight/codec/property.hpp>
+#include <inflight/codec/topic.hpp>
+#include <inflight/codec/types.hpp>
+#include <inflight/codec/wire.hpp>

@@ -1,0 +1,169 @@
+// inflight/codec/error.hpp - every way the protocol can be broken: Reason Code to send, clause, words.
+#pragma once
+
+#include <inflight/codec/types.hpp>
+
+#include <cassert>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace inflight {
+
+/// What we found wrong, as opposed to reason_code, which is what the peer says.
+enum class errc {
+    none,
+    // A packet that cannot be parsed, or that cannot be encoded.
+    need_more, truncated, trailing_bytes, varint_too_long, varint_not_minimal, not_utf8, reserved_bits,
+    bad_enumerator, bad_protocol_name, dup_without_qos, packet_id_zero, field_too_long, packet_too_large, empty_list,
+    topic_empty, topic_wildcard, filter_invalid, shared_no_local, will_flags, password_without_user_name,
+    empty_client_id, unknown_packet_type, unknown_property, property_not_allowed, property_repeated,
+    property_value, reason_not_allowed,
+    // A packet that must not be said here.
+    unexpected_packet, session_not_known, session_present_on_refusal, reply_count, receive_maximum_exceeded,
+    topic_alias_invalid, topic_alias_unknown, qos_not_supported, retain_not_supported,
+    wildcards_not_supported, shared_not_supported, subscription_identifiers_not_supported, no_assigned_client_id,
+    // The connection and the client.
+    keep_alive_timeout, ack_timeout, connect_timeout, connection_lost, connection_refused, server_disconnected,
+    version_refused, not_connected, session_lost, downgraded_qos, message_expired, queue_full, dropped,
+    packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down, would_deadlock,
+    timed_out, already_running, invalid_argument, not_supported,
+};
+
+struct errc_row {
+    errc code;
+    reason_code reason;      // What DISCONNECT says when this error ends a 5.0 connection.
+    std::string_view clause; // The statement it enforces; empty where the standard numbers none.
+    std::string_view text;
+};
+
+inline constexpr auto errc_table = [] {
+    using rc = reason_code;
+    return std::to_array<errc_row>({
+        {errc::none, rc::success, "", "no error"},
+        {errc::need_more, rc::success, "", "the packet is not complete yet"},
+        {errc::truncated, rc::malformed_packet, "", "a field runs past the end of the packet"},
+        {errc::trailing_bytes, rc::malformed_packet, "", "bytes left after the last field of the packet"},
+        {errc::varint_too_long, rc::malformed_packet, "v5:U5-02", "variable byte integer longer than four bytes"},
+        {errc::varint_not_minimal, rc::malformed_packet, "v5:MQTT-1.5.5-1", "variable byte integer not in its shortest form"},
+        {errc::not_utf8, rc::malformed_packet, "v5:MQTT-1.5.4-1", "text is not UTF-8, or holds U+0000"},
+        {errc::reserved_bits, rc::malformed_packet, "v5:MQTT-2.1.3-1", "reserved bits have the wrong value"},
+        {errc::bad_enumerator, rc::malformed_packet, "v5:MQTT-3.3.1-4", "value outside its enumeration"},
+        {errc::bad_protocol_name, rc::unsupported_protocol_version, "v5:MQTT-3.1.2-1", "protocol name or version not known"},
+        {errc::dup_without_qos, rc::malformed_packet, "v5:MQTT-3.3.1-2", "DUP set on a QoS 0 message"},
+        {errc::packet_id_zero, rc::protocol_error, "v5:MQTT-2.2.1-3", "packet identifier is zero"},
+        {errc::field_too_long, rc::malformed_packet, "v5:MQTT-4.7.3-3", "field longer than 65,535 bytes"},
+        {errc::packet_too_large, rc::packet_too_large, "v5:MQTT-3.1.2-24", "packet larger than the Maximum Packet Size"},
+        {errc::empty_list, rc::protocol_error, "v5:MQTT-3.8.3-2", "a list without an entry"},
+        {errc::topic_empty, rc::protocol_error, "v5:MQTT-4.7.3-1", "topic is empty"},
+        {errc::topic_wildcard, rc::protocol_error, "v5:MQTT-3.3.2-2", "topic name holds a wildcard"},
+        {errc::filter_invalid, rc::protocol_error, "v5:MQTT-4.7.1-1", "topic filter is not valid"},
+        {errc::shared_no_local, rc::protocol_error, "v5:MQTT-3.8.3-4", "No Local on a shared subscription"},
+        {errc::will_flags, rc::malformed_packet, "v5:MQTT-3.1.2-11", "Will QoS or Will Retain without a Will"},
+        {errc::password_without_user_name, rc::malformed_packet, "v3:MQTT-3.1.2-22", "password without user name, which 3.1.1 forbids"},
+        {errc::empty_client_id, rc::client_identifier_not_valid, "v3:MQTT-3.1.3-7", "empty client identifier needs a clean session in 3.1.1"},
+        {errc::unknown_packet_type, rc::malformed_packet, "", "reserved packet type"},
+        {errc::unknown_property, rc::malformed_packet, "v5:U5-03", "unknown property identifier"},
+        {errc::property_not_allowed, rc::malformed_packet, "v5:U5-03", "property not allowed in this packet"},
+        {errc::property_repeated, rc::protocol_error, "v5:U5-04", "property included more than once"},
+        {errc::property_value, rc::protocol_error, "v5:U5-05", "property value out of range"},
+        {errc::reason_not_allowed, rc::protocol_error, "v5:MQTT-3.4.2-1", "reason code not allowed in this packet"},
+
+        {errc::unexpected_packet, rc::protocol_error, "", "packet not expected in this state"},
+        {errc::session_not_known, rc::protocol_error, "v5:MQTT-3.2.2-4", "broker resumes a session that this client does not have"},
+        {errc::session_present_on_refusal, rc::protocol_error, "v5:MQTT-3.2.2-6", "CONNACK refuses and shows a session at once"},
+        {errc::reply_count, rc::protocol_error, "v5:MQTT-3.8.4-6", "reply has not one reason code for each filter"},
+        {errc::receive_maximum_exceeded, rc::receive_maximum_exceeded, "v5:MQTT-3.3.4-9", "broker sends more messages than the Receive Maximum allows"},
+        {errc::topic_alias_invalid, rc::topic_alias_invalid, "v5:MQTT-3.3.2-8", "topic alias is zero or above the Topic Alias Maximum"},
+        {errc::topic_alias_unknown, rc::protocol_error, "v5:U5-13", "topic alias was never set"},
+        {errc::qos_not_supported, rc::qos_not_supported, "v5:MQTT-3.2.2-11", "broker does not support this QoS"},
+        {errc::retain_not_supported, rc::retain_not_supported, "v5:MQTT-3.2.2-14", "broker does not support retained messages"},
+        {errc::wildcards_not_supported, rc::wildcard_subscriptions_not_supported, "v5:U5-19", "broker does not support wildcard subscriptions"},
+        {errc::shared_not_supported, rc::shared_subscriptions_not_supported, "v5:U5-19", "broker does not support shared subscriptions"},
+        {errc::subscription_identifiers_not_supported, rc::subscription_identifiers_not_supported, "v5:U5-19", "broker does not support subscription identifiers"},
+        {errc::no_assigned_client_id, rc::protocol_error, "v5:MQTT-3.2.2-16", "broker assigned no client identifier"},
+
+        {errc::keep_alive_timeout, rc::unspecified_error, "v5:U5-10", "no PINGRESP in time"},
+        {errc::ack_timeout, rc::unspecified_error, "v5:MQTT-4.4.0-1", "no acknowledgement in time"},
+        {errc::connect_timeout, rc::unspecified_error, "v5:U5-09", "no connection within the time limit"},
+        {errc::connection_lost, rc::success, "", "connection lost"},
+        {errc::connection_refused, rc::success, "", "broker refused the connection"},
+        {errc::server_disconnected, rc::success, "", "broker ended the connection"},
+        {errc::version_refused, rc::success, "v5:MQTT-3.1.2-2", "broker does not speak this version of MQTT"},
+        {errc::not_connected, rc::success, "", "not connected"},
+        {errc::session_lost, rc::success, "v5:MQTT-3.2.2-5", "broker has lost the session"},
+        {errc::downgraded_qos, rc::success, "", "broker acknowledged a QoS 2 message as QoS 1"},
+        {errc::message_expired, rc::success, "", "message expired before it was sent"},
+        {errc::queue_full, rc::success, "", "too many messages or bytes are waiting"},
+        {errc::dropped, rc::success, "", "message was dropped to make room for another"},
+        {errc::packet_ids_exhausted, rc::success, "v5:MQTT-2.2.1-3", "all 65,535 packet identifiers are in use"},
+        {errc::unknown_packet_id, rc::success, "", "no message with this packet identifier awaits an acknowledgement"},
+        {errc::stale_delivery, rc::success, "", "message belongs to an earlier connection and cannot be acknowledged any more"},
+        {errc::inbound_overflow, rc::receive_maximum_exceeded, "", "application takes messages too slowly"},
+        {errc::shutting_down, rc::success, "", "client is shutting down"},
+        {errc::would_deadlock, rc::success, "", "blocking call inside a callback"},
+        {errc::timed_out, rc::success, "", "timed out"},
+        {errc::already_running, rc::success, "", "already running"},
+        {errc::invalid_argument, rc::success, "", "argument out of range"},
+        {errc::not_supported, rc::success, "", "not supported by the protocol version in use"},
+    });
+}();
+
+static_assert([] {
+    for (std::size_t i = 0; i != errc_table.size(); ++i)
+        if (errc_table[i].code != static_cast<errc>(i)) return false;
+    return errc_table.size() == static_cast<std::size_t>(errc::not_supported) + 1;
+}(), "errc_table has one row per errc, in order");
+
+constexpr const errc_row& row(errc code) { return errc_table[static_cast<std::size_t>(code)]; }
+
+/// The category of errc.
+inline const std::error_category& protocol_category() {
+    static const struct final : std::error_category {
+        const char* name() const noexcept override { return "inflight"; }
+        std::string message(int code) const override { return std::string(row(errc(code)).text); }
+    } instance;
+    return instance;
+}
+
+/// The category of reason_code: what the broker answered.
+inline const std::error_category& reason_category() {
+    static const struct final : std::error_category {
+        const char* name() const noexcept override { return "mqtt"; }
+        std::string message(int code) const override {
+            return std::string(inflight::name(static_cast<reason_code>(code)));
+        }
+    } instance;
+    return instance;
+}
+
+inline std::error_code make_error_code(errc code) { return {static_cast<int>(code), protocol_category()}; }
+inline std::error_code make_error_code(reason_code code) { return {number(code), reason_category()}; }
+
+/// A value or an errc. (std::expected is C++23; only this much of it is needed.)
+template <class T>
+class result {
+public:
+    result(T value) : value_(std::move(value)) {}
+    result(errc code) : error_(code) { assert(code != errc::none); }
+
+    explicit operator bool() const { return value_.has_value(); }
+    T& operator*() & { return *value_; }
+    const T& operator*() const& { return *value_; }
+    T&& operator*() && { return *std::move(value_); }
+    T* operator->() { return &*value_; }
+    const T* operator->() const { return &*value_; }
+    errc error() const { return error_; }
+
+private:
+    std::optional<T> value_;
+    errc error_ = errc::none;
+};
+
+} // namespace inflight
+
+template <>
+struct std::is_error_code_enum<inflight::errc> : std::true_type {};
+template <>
+struct std::is_error_code_enum<inflight::reason_code> : std::true_type {};

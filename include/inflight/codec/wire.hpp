@@ -1,0 +1,151 @@
+// inflight/codec/wire.hpp - the data representations of the standard, in and out.
+// Standard: MQTT 5.0 section 1.5; MQTT 3.1.1 sections 1.5, 2.2.3.
+#pragma once
+
+#include <inflight/codec/error.hpp>
+
+#include <cstring>
+
+namespace inflight::wire {
+
+inline constexpr std::uint32_t varint_max = 268'435'455;
+inline constexpr std::size_t text_max = 65'535;
+/// The largest packet there can be: first byte, four bytes of Remaining Length, the rest.
+inline constexpr std::size_t packet_max = 5 + std::size_t{varint_max};
+
+constexpr std::size_t varint_size(std::size_t value) {
+    return value < 128 ? 1 : value < 16'384 ? 2 : value < 2'097'152 ? 3 : 4;
+}
+
+/// True for well-formed UTF-8 without surrogates and without U+0000. Control characters, non-characters and a
+/// byte order mark are let through. [v5:MQTT-1.5.4-1] [v5:MQTT-1.5.4-2] [v5:MQTT-1.5.4-3] [v5:U5-01]
+constexpr bool is_utf8(std::string_view text) {
+    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    for (std::size_t i = 0; i != text.size();) {
+        const unsigned lead = at(i);
+        if (lead == 0) return false;
+        if (lead < 0x80) {
+            ++i;
+            continue;
+        }
+        const std::size_t tail = lead >= 0xC2 && lead < 0xE0   ? 1
+                                 : lead >= 0xE0 && lead < 0xF0 ? 2
+                                 : lead >= 0xF0 && lead < 0xF5 ? 3
+                                                               : 0;
+        if (tail == 0 || text.size() - i <= tail) return false;
+        const unsigned second = at(i + 1);
+        if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || // over-long; surrogate
+            (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F))   // over-long; above U+10FFFF
+            return false;
+        for (std::size_t k = 1; k <= tail; ++k)
+            if ((at(i + k) & 0xC0u) != 0x80u) return false;
+        i += tail + 1;
+    }
+    return true;
+}
+
+/// Reads from the front of a byte range. The first failure sticks, and every later read yields an empty
+/// value, so that a caller may check once, at the end.
+class reader {
+public:
+    constexpr explicit reader(std::string_view in) : in_(in) {}
+
+    constexpr errc error() const { return error_; }
+    constexpr bool ok() const { return error_ == errc::none; }
+    constexpr bool at_end() const { return in_.empty(); }
+    constexpr std::size_t left() const { return in_.size(); }
+    constexpr void fail(errc code) {
+        if (ok()) error_ = code;
+        in_ = {};
+    }
+
+    constexpr std::uint8_t byte() { return static_cast<std::uint8_t>(big_endian(1)); }
+    constexpr std::uint16_t two_byte() { return static_cast<std::uint16_t>(big_endian(2)); }
+    constexpr std::uint32_t four_byte() { return big_endian(4); }
+
+    enum class varint_form { shortest, any }; // 3.1.1 does not demand the shortest form.
+
+    constexpr std::uint32_t varint(varint_form form = varint_form::shortest) {
+        std::uint32_t value = 0;
+        for (unsigned shift = 0; shift <= 21; shift += 7) {
+            const unsigned octet = byte();
+            if (!ok()) return 0;
+            value |= (octet & 0x7Fu) << shift;
+            if (octet >= 0x80) continue;
+            if (octet == 0 && shift != 0 && form == varint_form::shortest) fail(errc::varint_not_minimal);
+            return value;
+        }
+        fail(errc::varint_too_long); // [v5:U5-02] [v3:U3-01]
+        return 0;
+    }
+
+    constexpr std::string_view binary() { return take(two_byte()); }
+    constexpr std::string_view utf8() {
+        const std::string_view text = binary();
+        if (!is_utf8(text)) fail(errc::not_utf8);
+        return ok() ? text : std::string_view{};
+    }
+    constexpr std::string_view rest() { return take(in_.size()); }
+
+    constexpr std::string_view take(std::size_t size) {
+        if (size > in_.size()) {
+            fail(errc::truncated);
+            return {};
+        }
+        const std::string_view out = in_.substr(0, size);
+        in_.remove_prefix(size);
+        return out;
+    }
+
+private:
+    constexpr std::uint32_t big_endian(std::size_t size) {
+        std::uint32_t value = 0;
+        for (const char c : take(size)) value = value << 8 | static_cast<unsigned char>(c);
+        return value;
+    }
+
+    std::string_view in_;
+    errc error_ = errc::none;
+};
+
+/// Fills a buffer whose size the caller has measured before.
+class writer {
+public:
+    writer(char* out, std::size_t size) : at_(out), end_(out + size) {}
+
+    std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
+
+    void byte(unsigned value) {
+        assert(at_ != end_);
+        *at_++ = static_cast<char>(value);
+    }
+    void two_byte(unsigned value) {
+        byte(value >> 8);
+        byte(value & 0xFF);
+    }
+    void four_byte(std::uint32_t value) {
+        two_byte(value >> 16);
+        two_byte(value & 0xFFFF);
+    }
+    void varint(std::size_t value) {
+        assert(value <= varint_max);
+        for (; value >= 128; value >>= 7) byte(static_cast<unsigned>(value & 0x7F) | 0x80u);
+        byte(static_cast<unsigned>(value));
+    }
+    void binary(std::string_view bytes) {
+        assert(bytes.size() <= text_max);
+        two_byte(static_cast<unsigned>(bytes.size()));
+        raw(bytes);
+    }
+    void raw(std::string_view bytes) {
+        assert(bytes.size() <= left());
+        if (!bytes.empty()) std::memcpy(at_, bytes.data(), bytes.size());
+        at_ += bytes.size();
+    }
+
+private:
+    char* at_;
+    char* end_;
+};
+
+} // namespace inflight::wire
