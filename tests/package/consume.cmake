@@ -1,0 +1,78 @@
+# cmake -D WAY=... -D WORK=... -D ASIO_DIRS=... -D COMPILER=... -D GENERATOR=... -P consume.cmake
+#
+# Builds the project in consumer/ and runs its programs, with the library got in one WAY:
+#   add_subdirectory   from this tree
+#   FetchContent       from this tree, as a SOURCE_DIR
+#   find_package       after an installation into a temporary prefix
+#   fetched_asio       Asio fetched although there is one on the system
+#   absent_asio        Asio fetched since none is found on the system, by an installed package
+#   asio_include_dir   Asio from INFLIGHT_ASIO_INCLUDE_DIR
+#   asio_target        Asio from INFLIGHT_ASIO_TARGET
+# The last four use a copy of the Asio at hand under another version number, by which program.cpp knows it.
+# Fetched is what FETCHCONTENT_SOURCE_DIR_ASIO names: no test needs the network.
+cmake_minimum_required(VERSION 3.25)
+cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH root)
+cmake_path(GET root PARENT_PATH root)
+
+function(run)
+    execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+    if(result)
+        list(JOIN ARGV " " command)
+        message(FATAL_ERROR "${command}\n${output}\n=> ${result}")
+    endif()
+    set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+# A tree like Asio's repository at the pinned commit: headers in include, asio/include a link to it.
+function(make_asio_tree tree)
+    foreach(dir ${ASIO_DIRS} /usr/include /usr/local/include)
+        if(EXISTS ${dir}/asio.hpp)
+            file(COPY ${dir}/asio.hpp ${dir}/asio DESTINATION ${tree}/include)
+            break()
+        endif()
+    endforeach()
+    file(MAKE_DIRECTORY ${tree}/asio)
+    file(CREATE_LINK ../include ${tree}/asio/include SYMBOLIC)
+    # Asio's own build must stay out: this would end the configuration.
+    file(WRITE ${tree}/CMakeLists.txt "message(FATAL_ERROR \"Asio's build files were run\")\n")
+    file(WRITE ${tree}/include/asio/version.hpp "#define ASIO_VERSION 103899\n")
+endfunction()
+
+set(args -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=Debug)
+set(consumer_args -D INFLIGHT_ROOT=${root})
+set(use add_subdirectory)
+file(REMOVE_RECURSE ${WORK})
+
+if(WAY MATCHES "asio")
+    make_asio_tree(${WORK}/asio)
+    list(APPEND consumer_args -D EXPECTED_ASIO_VERSION=103899)
+endif()
+if(WAY STREQUAL "FetchContent")
+    set(use FetchContent)
+elseif(WAY STREQUAL "fetched_asio")
+    list(APPEND consumer_args -D INFLIGHT_FETCH_ASIO=ON -D FETCHCONTENT_SOURCE_DIR_ASIO=${WORK}/asio)
+elseif(WAY STREQUAL "asio_include_dir")
+    list(APPEND consumer_args -D INFLIGHT_ASIO_INCLUDE_DIR=${WORK}/asio/include)
+elseif(WAY STREQUAL "asio_target")
+    set(use asio_target)
+    list(APPEND consumer_args -D INFLIGHT_ASIO_TARGET=my_asio -D MY_ASIO_DIR=${WORK}/asio/include)
+elseif(WAY MATCHES "find_package|absent_asio")
+    set(use find_package)
+    run(${CMAKE_COMMAND} -S ${root} -B ${WORK}/library ${args} -D CMAKE_INSTALL_PREFIX=${WORK}/prefix
+        -D INFLIGHT_BUILD_TESTS=OFF -D INFLIGHT_BUILD_EXAMPLES=OFF)
+    run(${CMAKE_COMMAND} --install ${WORK}/library)
+    list(APPEND consumer_args -D CMAKE_PREFIX_PATH=${WORK}/prefix)
+    if(WAY STREQUAL "absent_asio")
+        list(APPEND consumer_args -D FETCHCONTENT_SOURCE_DIR_ASIO=${WORK}/asio
+            -D CMAKE_IGNORE_PATH=${ASIO_DIRS})
+    endif()
+endif()
+
+run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK}/consumer
+    ${args} ${consumer_args} -D USE=${use})
+run(${CMAKE_COMMAND} --build ${WORK}/consumer)
+if(output MATCHES "warning:")
+    message(FATAL_ERROR "a warning in a user's build:\n${output}")
+endif()
+run(${WORK}/consumer/program)
+run(${WORK}/consumer/embedded)

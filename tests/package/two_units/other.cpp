@@ -1,0 +1,4 @@
+// See main.cpp.
+int other();
+
+int other() { return 0; }
