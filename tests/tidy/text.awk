@@ -1,0 +1,18 @@
+# The rules of all text that is code. See rules.sh.
+function breach(text) { printf "%s:%d: %s\n", FILENAME, FNR, text }
+
+# A row of a table: `{...},` or, in tests, the bytes and words of a vector in one call.
+function is_row(text) { return text ~ /^ *[{].*[}][,;)}]*( *\/\/.*)?$/ }
+
+FNR == 1 { in_table = 0 }
+
+/[^ -~\t]/ { breach("not ASCII") }
+/\t/ { breach("a tab") }
+/ $/ { breach("blanks at the end of the line") }
+# The words are taken apart here, so that this file does not break its own rule.
+/TO[D]O|FIX[M]E|X[X]X/ { breach("something left to do") }
+
+# From a constant initialised by an opening brace at the end of its line to the line that closes it.
+/= *[{]+ *(\/\/.*)?$/ || /(array|table)[^()]*[{]+$/ { in_table = 1 }
+length($0) > 110 && !in_table && !is_row($0) && $0 !~ /https?:\/\// { breach(length($0) " columns; the limit is 110") }
+/^ *[}]+;/ { in_table = 0 }
