@@ -1,0 +1,363 @@
+// inflight/session/client_session.hpp - MQTT as a machine without I/O.
+//
+// Four kinds of methods. Events in: transport_opened, received, written, transport_closed, deadline_reached. Wishes in:
+// publish, subscribe, unsubscribe, acknowledge, disconnect. Outputs: output(), next_event(), deadline(), is_closing().
+// Getters. It owns no socket, clock or thread and never calls out, so nothing can re-enter it. Whoever drives it, after
+// each event or wish: takes next_event() until there is none, writes output(), arms a timer for deadline(), and closes
+// the transport when is_closing() holds and the output is empty.
+// Standard: MQTT 5.0 sections 3.1, 3.2, 3.14, 4.13; MQTT 3.1.1 sections 3.1, 3.2, 3.14, 4.8.
+#pragma once
+
+#include <inflight/session/incoming.hpp>
+#include <inflight/session/keep_alive.hpp>
+#include <inflight/session/outgoing.hpp>
+#include <inflight/session/requests.hpp>
+
+namespace inflight {
+
+template <session_store Store = memory_store>
+class client_session {
+public:
+    explicit client_session(session_options options, Store store = {})
+        : options_(std::move(options)), store_(std::move(store)), ids_(options_.first_packet_id) {
+        has_state_ = options_.keep_session || outgoing_.unsettled() != 0;
+    }
+    client_session(const client_session&) = delete;
+    client_session& operator=(const client_session&) = delete;
+
+    /// A transport stands: sends CONNECT. A session that is not known to exist is begun with Clean Start, again and
+    /// again until a CONNACK has come; otherwise a lost first CONNACK would end in [v5:MQTT-3.2.2-4].
+    void transport_opened(protocol_version version) {
+        link_.open(version);
+        if (options_.client_id.empty() && version == protocol_version::v5) asked_for_client_id_ = true;
+        const properties<packet_type::connect> props = connect_properties();
+        connect p{.clean_start = clean_start(version),
+                  .keep_alive = static_cast<std::uint16_t>(std::clamp<std::int64_t>(options_.keep_alive.count(), 0, 65'535)),
+                  .props = props,
+                  .client_id = options_.client_id,
+                  .user_name = options_.user_name,
+                  .password = options_.password};
+        if (options_.will) p.will = options_.will->packet();
+        link_.send(p); // [v5:MQTT-3.1.0-1]
+        paused_at_.reset();
+    }
+
+    /// Takes at most one packet from the front of `bytes` and returns how many bytes it took; 0 when a whole packet is not
+    /// there yet, or when the connection is closing. Its events borrow from `bytes`: take them before the next call.
+    std::size_t received(std::string_view bytes, time_point now) {
+        assert(!event_);
+        if (link_.at == link::phase::closed || link_.at == link::phase::closing) return 0;
+        if (skip_ != 0) return skip(bytes);
+        const result<frame> f = next_frame(bytes, link_.version, options_.maximum_packet_size);
+        if (!f) {
+            if (f.error() == errc::packet_too_large && link_.is_connected() && !link_.v5()) return begin_skip(bytes);
+            if (f.error() != errc::need_more) link_.fail(f.error());
+            return 0;
+        }
+        if (link_.at == link::phase::connecting) on_first_packet(*f, now);
+        else if (const errc bad = on_frame(*f, now); bad != errc::none) link_.fail(bad);
+        return f->size;
+    }
+
+    /// The first `size` bytes of output() have been written to the transport.
+    void written(std::size_t size, time_point now) {
+        link_.output.written(size);
+        if (size != 0) keep_alive_.sent(now);
+        outgoing_.written(now);
+    }
+
+    void transport_closed() {
+        keep_alive_.stop();
+        outgoing_.closed();
+        requests_.closed();
+        link_.close();
+        event_.reset();
+        skip_ = 0;
+    }
+
+    void deadline_reached(time_point now) {
+        if (!link_.is_connected()) return;
+        const bool paused = paused_at_.has_value();
+        switch (keep_alive_.deadline_reached(paused, now)) {
+            case keep_alive::due::ping: link_.send(pingreq{}); break;
+            case keep_alive::due::timeout: link_.fail(errc::keep_alive_timeout); break;
+            case keep_alive::due::nothing: break;
+        }
+        if (paused) return;
+        if (const errc bad = outgoing_.deadline_reached(now); bad != errc::none) link_.fail(bad);
+    }
+
+    /// Nothing is read from the transport for a while, so no answer can come: the timers that wait for one stand still.
+    void reading_paused(time_point now) {
+        if (!paused_at_) paused_at_ = now;
+    }
+    void reading_resumed(time_point now) {
+        if (!paused_at_) return;
+        keep_alive_.shift_deadline(now - *paused_at_);
+        outgoing_.shift_deadline(now - *paused_at_);
+        paused_at_.reset();
+    }
+
+    /// Publishes `p`, whose id and dup do not matter. `tag` comes back in the event::published that tells the outcome;
+    /// with tag 0 there is none.
+    publish_result publish(const inflight::publish& p, operation tag, protocol_version preferred, time_point now) {
+        return outgoing_.publish(p, tag, preferred, now);
+    }
+
+    /// Subscribes and unsubscribes; the answer is an event::replied with this tag. The packet identifier, or what is wrong.
+    result<packet_id> subscribe(const inflight::subscribe& p, operation tag, protocol_version preferred) {
+        return requests_.add(p, tag, preferred);
+    }
+    result<packet_id> unsubscribe(const inflight::unsubscribe& p, operation tag, protocol_version preferred) {
+        return requests_.add(p, tag, preferred);
+    }
+
+    /// Nobody waits for the outcome of that operation any more. The operation itself goes on.
+    void detach(operation tag, packet_id id) {
+        outgoing_.detach(tag, id);
+        requests_.detach(tag, id);
+    }
+
+    /// The application has this message. errc::stale_delivery, errc::unknown_packet_id (also when repeated),
+    /// errc::not_supported (a refusal in 3.1.1).
+    errc acknowledge(const delivery& d, reason_code reason = reason_code::success) { return incoming_.acknowledge(d, reason); }
+
+    /// DISCONNECT, after which nothing is sent; the session ends at the broker too, unless it is to be kept.
+    void disconnect(reason_code reason = reason_code::success) {
+        properties<packet_type::disconnect> props;
+        if (link_.v5() && !options_.keep_session && options_.session_expiry.count() != 0)
+            props.set<property_id::session_expiry_interval>(0); // Allowed: CONNECT had another value. [v5:U5-20]
+        if (link_.is_connected()) link_.send(inflight::disconnect{.reason = link_.v5() ? reason : reason_code::success, .props = props});
+        if (link_.at != link::phase::closed) link_.at = link::phase::closing;
+        if (!options_.keep_session) has_state_ = false;
+    }
+
+    /// No wish is accepted from now on; everything that is open gets `error` as its outcome.
+    void stop(errc error) {
+        outgoing_.stop(error);
+        requests_.stop(error);
+    }
+
+    /// What is to be written next. Valid until written() or transport_closed() is called; wishes do not disturb it.
+    std::span<const std::string_view> output() { return link_.output.next(); }
+
+    /// The store has committed everything up to this ticket.
+    void committed(std::uint64_t ticket) { link_.output.committed(ticket); }
+
+    std::optional<event::any> next_event() {
+        if (event_) return std::exchange(event_, std::nullopt);
+        if (auto e = outgoing_.next_settled()) return *e;
+        if (auto e = requests_.next_replied()) return *std::move(e);
+        return std::nullopt;
+    }
+
+    /// When to call deadline_reached(), unless something else happens before.
+    std::optional<time_point> deadline() const {
+        if (!link_.is_connected()) return std::nullopt;
+        const auto ping = keep_alive_.deadline(paused_at_.has_value());
+        const auto ack = paused_at_ ? std::nullopt : outgoing_.deadline();
+        return !ping ? ack : !ack ? ping : std::min(*ping, *ack);
+    }
+
+    bool is_connected() const { return link_.is_connected(); }
+    /// The transport is to be closed as soon as the output is empty; why, close_reason() says.
+    bool is_closing() const { return link_.at == link::phase::closing; }
+    errc close_reason() const { return link_.why; }
+    bool output_empty() const { return link_.output.empty(); }
+    protocol_version version() const { return link_.version; }
+    const server_limits& limits() const { return link_.limits; }
+    const session_options& options() const { return options_; }
+    const std::string& client_id() const { return options_.client_id; }
+    /// Messages accepted whose outcome is open; those of them that have been sent; those that have not.
+    std::size_t unsettled() { return outgoing_.unsettled(); }
+    std::size_t in_flight() const { return outgoing_.in_flight(); }
+    std::size_t waiting() const { return outgoing_.waiting(); }
+    /// SUBSCRIBE and UNSUBSCRIBE without an answer.
+    std::size_t open_requests() const { return requests_.size(); }
+    bool is_outstanding(packet_id id) { return outgoing_.is_outstanding(id); }
+    /// Delivered QoS 1 and 2 messages not yet acknowledged to the end.
+    std::size_t unacknowledged() const { return incoming_.unacknowledged(); }
+
+    void set_max_inflight_messages(std::uint16_t count, time_point now) {
+        options_.max_inflight_messages = count;
+        outgoing_.limits_changed(now);
+    }
+    void set_max_queued_messages(std::size_t count) { options_.max_queued_messages = count; }
+    void set_credentials(std::optional<std::string> user_name, std::optional<std::string> password) {
+        options_.user_name = std::move(user_name);
+        options_.password = std::move(password);
+    }
+    void set_will(std::optional<will_message> will) { options_.will = std::move(will); }
+
+private:
+    bool clean_start(protocol_version version) const {
+        if (options_.keep_session) return false;
+        return version == protocol_version::v3_1_1 || !has_state_;
+    }
+
+    properties<packet_type::connect> connect_properties() const {
+        properties<packet_type::connect> props = options_.connect_properties;
+        const auto expiry = std::clamp<std::int64_t>(options_.session_expiry.count(), 0, 0xFFFF'FFFF);
+        if (expiry != 0) props.set<property_id::session_expiry_interval>(static_cast<std::uint32_t>(expiry));
+        if (options_.receive_maximum != 65'535 && options_.receive_maximum != 0)
+            props.set<property_id::receive_maximum>(options_.receive_maximum);
+        props.set<property_id::maximum_packet_size>(options_.maximum_packet_size);
+        if (options_.topic_alias_maximum != 0) props.set<property_id::topic_alias_maximum>(options_.topic_alias_maximum);
+        return props;
+    }
+
+    // Until CONNACK there is nothing else. [v5:MQTT-3.2.0-1] [v3:MQTT-3.2.0-1]
+    void on_first_packet(const frame& f, time_point now) {
+        if (f.type() == packet_type::disconnect && link_.v5()) return (void)on_disconnect(f);
+        if (f.type() != packet_type::connack) return link_.fail(errc::unexpected_packet);
+        // A server that knows only 3.1.1 answers in its own form, two bytes long. [v5:MQTT-3.1.2-2]
+        const bool old_form = link_.v5() && f.body.size() == 2;
+        const result<connack> p = decode_as<connack>(f, old_form ? protocol_version::v3_1_1 : link_.version);
+        if (!p) return link_.fail(p.error());
+        connack_ = *p;
+        if (old_form || connack_.reason == reason_code::unsupported_protocol_version) {
+            event_ = event::refused{&connack_, old_form ? protocol_version::v3_1_1 : link_.version, true};
+            return link_.fail(errc::version_refused);
+        }
+        if (connack_.reason != reason_code::success) { // [v3:U3-04]
+            event_ = event::refused{&connack_, link_.version, false};
+            return link_.fail(errc::connection_refused); // [v5:MQTT-3.2.2-7]
+        }
+        on_connack(now);
+    }
+
+    void on_connack(time_point now) {
+        const bool had_state = has_state_;
+        if (connack_.session_present && (!had_state || clean_start(link_.version)))
+            return link_.fail(errc::session_not_known); // [v5:MQTT-3.2.2-4] [v3:MQTT-3.2.2-1]
+        if (asked_for_client_id_) {
+            const auto assigned = connack_.props.get<property_id::assigned_client_identifier>();
+            if (!assigned) return link_.fail(errc::no_assigned_client_id); // [v5:MQTT-3.2.2-16]
+            options_.client_id = *assigned; // [v5:MQTT-3.1.3-7]
+            asked_for_client_id_ = false;
+        }
+        link_.at = link::phase::connected;
+        link_.limits = server_limits::from(connack_);
+        const auto theirs = connack_.props.get<property_id::server_keep_alive>(); // [v5:MQTT-3.1.2-21]
+        keep_alive_.start(theirs ? std::chrono::seconds(*theirs) : options_.keep_alive, options_.ping_timeout, now);
+
+        const bool resumed = connack_.session_present;
+        const bool lost = !resumed && was_connected_; // [v5:MQTT-3.2.2-5]
+        incoming_.connected(resumed);
+        event_ = event::connected{&connack_, link_.version, resumed, lost};
+        has_state_ = was_connected_ = true;
+        requests_.connected(lost); // Before the messages: a subscription of ours may be for them.
+        outgoing_.connected(resumed, now);
+    }
+
+    errc on_frame(const frame& f, time_point now) {
+        switch (f.type()) {
+            case packet_type::publish: return on_publish(f);
+            case packet_type::puback: return on_ack<puback>(f, now);
+            case packet_type::pubrec: return on_ack<pubrec>(f, now);
+            case packet_type::pubcomp: return on_ack<pubcomp>(f, now);
+            case packet_type::pubrel: return on_pubrel(f);
+            case packet_type::suback: return on_reply<suback>(f);
+            case packet_type::unsuback: return on_reply<unsuback>(f);
+            case packet_type::pingresp: return on_pingresp(f);
+            case packet_type::disconnect: return link_.v5() ? on_disconnect(f) : errc::unexpected_packet; // [v3:MQTT-3.14.1-1]
+            case packet_type::will: return errc::unknown_packet_type;
+            default: return errc::unexpected_packet; // [v5:MQTT-3.2.0-2] [v5:MQTT-4.12.0-6]
+        }
+    }
+
+    errc on_publish(const frame& f) {
+        result<inflight::publish> p = decode_as<inflight::publish>(f, link_.version);
+        if (!p) return p.error();
+        const auto arrival = incoming_.publish(*p);
+        if (arrival.deliver) event_ = event::message{*p, arrival.delivery};
+        return arrival.error;
+    }
+
+    template <class Ack>
+    errc on_ack(const frame& f, time_point now) {
+        const result<Ack> p = decode_as<Ack>(f, link_.version);
+        return p ? outgoing_.acknowledged(Ack::type, p->id, p->reason, now) : p.error();
+    }
+
+    errc on_pubrel(const frame& f) {
+        const result<pubrel> p = decode_as<pubrel>(f, link_.version);
+        if (p) incoming_.pubrel(p->id);
+        return p.error();
+    }
+
+    template <class Reply>
+    errc on_reply(const frame& f) {
+        const result<Reply> p = decode_as<Reply>(f, link_.version);
+        return p ? requests_.answered(*p) : p.error();
+    }
+
+    errc on_pingresp(const frame& f) { // [v5:U5-32]
+        const result<pingresp> p = decode_as<pingresp>(f, link_.version);
+        if (p) keep_alive_.answered();
+        return p.error();
+    }
+
+    errc on_disconnect(const frame& f) {
+        const result<inflight::disconnect> p = decode_as<inflight::disconnect>(f, link_.version);
+        if (!p) return p.error();
+        if (p->props.has(property_id::session_expiry_interval)) return errc::property_not_allowed; // [v5:MQTT-3.14.2-2]
+        disconnect_ = *p;
+        event_ = event::disconnected{&disconnect_};
+        link_.fail(errc::server_disconnected); // Which sends nothing in answer.
+        return errc::none;
+    }
+
+    // A packet above our limit, which 3.1.1 cannot announce. A PUBLISH is read past and acknowledged; if it were not, it
+    // would come again with every connection, for ever.
+    std::size_t begin_skip(std::string_view bytes) {
+        wire::reader in(bytes);
+        const unsigned first = in.byte();
+        const std::size_t remaining = in.varint(wire::reader::varint_form::any);
+        const std::size_t total = bytes.size() - in.left() + remaining;
+        const auto level = static_cast<qos>(first >> 1 & 3u);
+        if (first >> 4 != static_cast<unsigned>(packet_type::publish) || !is_valid(level)) {
+            link_.fail(errc::packet_too_large);
+            return 0;
+        }
+        inflight::publish p{.qos = level, .topic = in.binary()};
+        if (level != qos::at_most_once) p.id = packet_id{in.two_byte()};
+        if (!in.ok()) return 0; // The topic has not arrived yet.
+        if (level != qos::at_most_once && p.id == packet_id::none) {
+            link_.fail(errc::packet_id_zero);
+            return 0;
+        }
+        const auto arrival = incoming_.publish(p);
+        if (arrival.deliver) {
+            event_ = event::oversized{p.topic, total};
+            incoming_.acknowledge(arrival.delivery, reason_code::success);
+        }
+        skip_ = total;
+        return skip(bytes);
+    }
+
+    std::size_t skip(std::string_view bytes) {
+        const std::size_t n = std::min(skip_, bytes.size());
+        skip_ -= n;
+        return n;
+    }
+
+    session_options options_;
+    Store store_;
+    link link_{};
+    packet_id_allocator ids_;
+    outgoing<Store> outgoing_{link_, ids_, store_, options_};
+    incoming<Store> incoming_{link_, store_, options_};
+    requests requests_{link_, ids_, options_};
+    keep_alive keep_alive_{};
+    std::optional<event::any> event_{};
+    connack connack_{};
+    inflight::disconnect disconnect_{};
+    std::size_t skip_ = 0; // Bytes of an oversized packet still to come.
+    std::optional<time_point> paused_at_{};
+    bool has_state_ = false;           // The broker may hold a session that is ours.
+    bool was_connected_ = false;       // This object has had a session, so that one can be lost.
+    bool asked_for_client_id_ = false; // CONNECT had none.
+};
+
+} // namespace inflight

@@ -1,0 +1,73 @@
+// inflight/session/event.hpp - what a session tells whoever drives it.
+#pragma once
+
+#include <inflight/session/resend_queue.hpp>
+
+namespace inflight {
+
+/// Names one delivered QoS 1 or 2 message until it has been acknowledged.
+struct delivery {
+    std::uint64_t sequence = 0;
+    std::uint32_t connection = 0; // The connection it came over: a QoS 1 delivery is stale on any later one.
+    packet_id id{};
+    inflight::qos qos{};
+    friend bool operator==(const delivery&, const delivery&) = default;
+};
+
+/// Texts and packets in events borrow from the bytes given to received(), and are good until the next call of it.
+namespace event {
+
+/// CONNACK with success.
+struct connected {
+    const inflight::connack* connack;
+    protocol_version version;
+    bool session_present;
+    bool session_lost; // We had state, the broker has none: subscriptions and messages are sent anew.
+};
+
+/// CONNACK with a refusal.
+struct refused {
+    const inflight::connack* connack;
+    protocol_version version; // Of our CONNECT.
+    bool version_refused;     // Another protocol version may be welcome.
+};
+
+/// An Application Message. Acknowledge it when the application has it, unless its QoS is 0.
+struct message {
+    inflight::publish packet; // With the full topic.
+    inflight::delivery delivery;
+};
+
+/// A message larger than our Maximum Packet Size was read past and acknowledged (3.1.1 only).
+struct oversized {
+    std::string_view topic;
+    std::size_t size; // Of the packet, in bytes.
+};
+
+/// A message has its outcome: exactly one for each publish() that was accepted with a tag.
+struct published {
+    operation tag;
+    packet_id id;
+    inflight::qos qos;
+    errc error;
+    reason_code reason; // Of the acknowledgement, where error is none.
+};
+
+/// SUBSCRIBE or UNSUBSCRIBE has its answer. tag 0: the session renewed subscriptions by itself.
+struct replied {
+    operation tag;
+    packet_id id;
+    bool is_subscribe;
+    errc error;
+    std::vector<reason_code> reasons; // One for each filter, in their order; a 3.1.1 UNSUBACK has none.
+};
+
+/// DISCONNECT from the broker.
+struct disconnected {
+    const inflight::disconnect* packet;
+};
+
+using any = std::variant<connected, refused, message, oversized, published, replied, disconnected>;
+
+} // namespace event
+} // namespace inflight

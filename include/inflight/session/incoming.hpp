@@ -1,0 +1,212 @@
+// inflight/session/incoming.hpp - messages from the broker: delivered at PUBLISH, acknowledged when the application has them.
+//
+// Acknowledgements go out in the order in which the messages came in, whatever the order the application takes them in;
+// QoS 1 and QoS 2 are separate sequences. What is known of a QoS 2 identifier outlives the connection.
+// Standard: MQTT 5.0 sections 3.3.4, 4.3, 4.6; MQTT 3.1.1 sections 4.3, 4.6.
+#pragma once
+
+#include <inflight/session/event.hpp>
+#include <inflight/session/link.hpp>
+#include <inflight/session/store.hpp>
+
+namespace inflight {
+namespace detail {
+
+// A queue in one piece of memory, whose elements have numbers that never change. Allocates only when it grows.
+template <class T>
+class numbered_queue {
+public:
+    bool empty() const { return begin_ == end_; }
+    std::size_t size() const { return static_cast<std::size_t>(end_ - begin_); }
+    std::uint64_t begin() const { return begin_; }
+    std::uint64_t end() const { return end_; }
+    bool has(std::uint64_t number) const { return number >= begin_ && number < end_; }
+    T& operator[](std::uint64_t number) { return places_[number & (places_.size() - 1)]; }
+    T& front() { return (*this)[begin_]; }
+    void pop() { ++begin_; }
+    void push(T value) {
+        if (size() == places_.size()) grow();
+        (*this)[end_] = std::move(value);
+        ++end_;
+    }
+    void clear() { begin_ = end_; }
+
+private:
+    void grow() {
+        std::vector<T> bigger(places_.empty() ? 16 : places_.size() * 2);
+        for (std::uint64_t n = begin_; n != end_; ++n) bigger[n & (bigger.size() - 1)] = std::move((*this)[n]);
+        places_.swap(bigger);
+    }
+
+    std::vector<T> places_{};
+    std::uint64_t begin_ = 1, end_ = 1;
+};
+
+} // namespace detail
+
+template <session_store Store>
+class incoming {
+public:
+    incoming(link& connection, Store& store, const session_options& options)
+        : link_(connection), store_(store), options_(options) {
+        store_.restore([](const stored_message&) {}, [this](packet_id id) { received_.set(id, received{.acknowledged = true}); });
+    }
+
+    struct arrival {
+        errc error = errc::none;
+        bool deliver = false;
+        inflight::delivery delivery{};
+    };
+
+    /// PUBLISH. Sets the topic of `p` if an alias stands for it.
+    arrival publish(inflight::publish& p) {
+        if (const errc bad = resolve_alias(p); bad != errc::none) return {bad};
+        switch (p.qos) {
+            case qos::at_most_once: return {errc::none, true, {0, link_.number, {}, p.qos}};
+            case qos::at_least_once: return publish_qos_1(p.id);
+            case qos::exactly_once: return publish_qos_2(p.id);
+        }
+        return {errc::bad_enumerator};
+    }
+
+    /// PUBREL is answered whatever is known of its identifier. [v5:MQTT-4.3.3-11]
+    void pubrel(packet_id id) {
+        const received* known = received_.find(id);
+        const flow_step* step = find_step(receiver_flow, known ? flow::await_pubrel : flow::none, packet_type::pubrel,
+                                          reason_code::success, link_.version);
+        assert(step && step->reply == packet_type::pubcomp);
+        const reason_code reason = known || !link_.v5() ? reason_code::success : reason_code::packet_identifier_not_found;
+        link_.send(pubcomp{.id = id, .reason = reason});
+        if (known) forget(id); // [v5:MQTT-4.3.3-12]
+    }
+
+    /// The application has the message, or with a Reason Code of 0x80 and above (5.0 only) refuses it.
+    errc acknowledge(const delivery& d, reason_code reason) {
+        if (!link_.v5() && reason != reason_code::success) return errc::not_supported;
+        if (d.qos == qos::at_most_once) return errc::none;
+        return d.qos == qos::at_least_once ? acknowledge_qos_1(d, reason) : acknowledge_qos_2(d, reason);
+    }
+
+    /// CONNACK. Quota and order belong to a connection; QoS 2 identifiers to the session. [v5:MQTT-4.3.3-10]
+    void connected(bool resumed) {
+        aliases_.clear(); // [v5:MQTT-3.3.2-7]
+        open_ = 0;
+        order_1_.clear();
+        order_2_.clear();
+        if (resumed) {
+            received_.for_each([](packet_id, received& r) { r.counted = false; });
+            return;
+        }
+        received_.for_each([this](packet_id id, received&) { store_.forget_received(id); });
+        received_.clear();
+    }
+
+    std::size_t unacknowledged() const { return open_; }
+
+private:
+    struct turn { // A place in the order of acknowledgements.
+        packet_id id{};
+        reason_code reason{};
+        bool acknowledged = false; // QoS 1. QoS 2: received_ knows.
+    };
+    struct received { // A QoS 2 identifier between PUBLISH and PUBREL.
+        std::uint64_t sequence = 0;
+        reason_code reason{};
+        bool acknowledged = false; // By the application.
+        bool counted = false;      // Takes a unit of our Receive Maximum on this connection.
+    };
+
+    errc take_unit() { // [v5:MQTT-3.3.4-9]
+        if (link_.v5() && open_ >= options_.receive_maximum) return errc::receive_maximum_exceeded;
+        ++open_;
+        return errc::none;
+    }
+
+    arrival publish_qos_1(packet_id id) { // No table: the same identifier may be a new message. [v5:MQTT-4.3.2-5]
+        if (const errc bad = take_unit(); bad != errc::none) return {bad};
+        const delivery d{order_1_.end(), link_.number, id, qos::at_least_once};
+        order_1_.push({id});
+        return {errc::none, true, d};
+    }
+
+    arrival publish_qos_2(packet_id id) {
+        received* known = received_.find(id);
+        const flow_step* step = find_step(receiver_flow, known ? flow::await_pubrel : flow::none, packet_type::publish,
+                                          reason_code::success, link_.version);
+        if (!known || !known->counted) {
+            if (const errc bad = take_unit(); bad != errc::none) return {bad};
+        }
+        if (!known) known = &received_.set(id, received{.sequence = ++last_sequence_});
+        known->counted = true;
+        const delivery d{known->sequence, link_.number, id, qos::exactly_once};
+        order_2_.push({id});
+        if (step->then == effect::deliver) return {errc::none, true, d};
+        send_pubrecs(); // A repeat: answered at once, or when the application has acknowledged the message.
+        return {};
+    }
+
+    errc acknowledge_qos_1(const delivery& d, reason_code reason) {
+        if (d.connection != link_.number) return errc::stale_delivery; // [v5:MQTT-4.4.0-1]
+        if (!order_1_.has(d.sequence) || order_1_[d.sequence].acknowledged) return errc::unknown_packet_id;
+        order_1_[d.sequence].acknowledged = true;
+        order_1_[d.sequence].reason = reason;
+        for (; !order_1_.empty() && order_1_.front().acknowledged; order_1_.pop()) { // [v5:MQTT-4.6.0-2]
+            link_.send(puback{.id = order_1_.front().id, .reason = order_1_.front().reason});
+            --open_;
+        }
+        return errc::none;
+    }
+
+    errc acknowledge_qos_2(const delivery& d, reason_code reason) {
+        received* known = received_.find(d.id);
+        if (!known || known->sequence != d.sequence) return d.connection == link_.number ? errc::unknown_packet_id : errc::stale_delivery;
+        if (known->acknowledged) return errc::unknown_packet_id;
+        known->acknowledged = true;
+        known->reason = reason;
+        if (!is_refusal(reason)) link_.output.rest_on(store_.keep_received(d.id)); // Before the PUBREC. [v5:MQTT-4.3.3-8]
+        send_pubrecs();
+        return errc::none;
+    }
+
+    void send_pubrecs() { // [v5:MQTT-4.6.0-3]
+        for (; !order_2_.empty(); order_2_.pop()) {
+            const packet_id id = order_2_.front().id;
+            const received* known = received_.find(id);
+            if (!known) continue; // Released or refused meanwhile.
+            if (!known->acknowledged) return;
+            const reason_code reason = known->reason;
+            link_.send(pubrec{.id = id, .reason = reason});
+            if (is_refusal(reason)) forget(id); // [v5:MQTT-4.3.3-9]
+        }
+    }
+
+    void forget(packet_id id) {
+        if (received_.find(id)->counted) --open_;
+        received_.erase(id);
+        store_.forget_received(id);
+    }
+
+    errc resolve_alias(inflight::publish& p) {
+        if (!link_.v5() || p.props.empty()) return errc::none;
+        const auto alias = p.props.template get<property_id::topic_alias>();
+        if (!alias) return errc::none;
+        if (*alias == 0 || *alias > options_.topic_alias_maximum) return errc::topic_alias_invalid; // [v5:MQTT-3.1.2-26]
+        if (aliases_.size() < *alias) aliases_.resize(*alias);
+        std::string& known = aliases_[*alias - 1];
+        if (!p.topic.empty()) known = p.topic; // [v5:MQTT-3.3.2-10]
+        else if (known.empty()) return errc::topic_alias_unknown;
+        else p.topic = known;
+        return errc::none;
+    }
+
+    link& link_;
+    Store& store_;
+    const session_options& options_;
+    detail::numbered_queue<turn> order_1_{}, order_2_{};
+    id_table<received> received_{};
+    std::vector<std::string> aliases_{};
+    std::size_t open_ = 0; // QoS 1 and 2 messages that take a unit of our Receive Maximum.
+    std::uint64_t last_sequence_ = 0;
+};
+
+} // namespace inflight

@@ -1,0 +1,56 @@
+// inflight/session/link.hpp - what lives as long as one connection.
+#pragma once
+
+#include <inflight/session/options.hpp>
+#include <inflight/session/output.hpp>
+
+namespace inflight {
+
+class link {
+public:
+    enum class phase : std::uint8_t { closed, connecting, connected, closing };
+
+    output_queue output{};
+    server_limits limits{};
+    protocol_version version = protocol_version::v5;
+    std::uint32_t number = 0; // Of this connection, counted from 1.
+    phase at = phase::closed;
+    errc why = errc::none; // closing: what went wrong.
+
+    bool is_connected() const { return at == phase::connected; }
+    bool v5() const { return version == protocol_version::v5; }
+
+    void open(protocol_version v) {
+        output.clear();
+        limits = {};
+        version = v;
+        ++number;
+        at = phase::connecting;
+        why = errc::none;
+    }
+
+    void close() {
+        output.clear();
+        at = phase::closed;
+    }
+
+    /// Sends a packet of the protocol's own. Not to be able to is an error of the connection.
+    template <class Packet>
+    void send(const Packet& p) {
+        if (at == phase::closing || at == phase::closed) return; // [v5:MQTT-3.14.4-1]
+        if (const errc bad = output.add(p, version, limits.maximum_packet_size); bad != errc::none) fail(bad);
+    }
+
+    /// Ends the connection: 5.0 tells the broker why, 3.1.1 closes without DISCONNECT, so that the Will is published.
+    /// [v5:U5-23] [v3:MQTT-4.8.0-1]
+    void fail(errc error) {
+        if (at == phase::closing || at == phase::closed) return;
+        const reason_code reason = row(error).reason;
+        if (at == phase::connected && v5() && is_refusal(reason))
+            (void)output.add(disconnect{.reason = reason}, version, limits.maximum_packet_size);
+        at = phase::closing;
+        why = error;
+    }
+};
+
+} // namespace inflight

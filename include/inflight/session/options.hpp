@@ -1,0 +1,146 @@
+// inflight/session/options.hpp - what a session is told, and what publish() answers.
+#pragma once
+
+#include <inflight/codec/message.hpp>
+
+#include <chrono>
+#include <limits>
+
+namespace inflight {
+
+/// A point in time, always given by the caller: codec and session read no clock.
+using time_point = std::chrono::steady_clock::time_point;
+
+/// What happens to unacknowledged messages when the broker has lost the session.
+enum class lost_session_policy : std::uint8_t {
+    republish, // Published again as new messages, with the same identifier and DUP 0. Loses nothing.
+    fail,      // Completed with errc::session_lost.
+};
+
+struct session_options {
+    /// Key of the session at the broker. The clients fill in a generated one when it is empty.
+    std::string client_id{};
+    std::optional<std::string> user_name{};
+    std::optional<std::string> password{};
+    std::optional<will_message> will{};
+    /// Seconds without a packet of ours after which a PINGREQ goes out; 0 turns it off. At most 65,535.
+    std::chrono::seconds keep_alive{60};
+    /// How long a PINGREQ may stay without its answer; half the keep alive if that is shorter.
+    std::chrono::milliseconds ping_timeout{10'000};
+
+    /// The session outlives this object: it is resumed from the first connect on, and not ended by disconnect().
+    bool keep_session = false;
+    /// 5.0: how long the broker keeps the session of a connection that broke. 3.1.1 has no such limit.
+    std::chrono::seconds session_expiry{300};
+    lost_session_policy on_lost_session = lost_session_policy::republish;
+    /// Renew the subscriptions when the broker has lost the session.
+    bool resubscribe = true;
+
+    /// QoS 1 and 2 messages sent and not acknowledged at a time, 1 to 65,535. 0: as many as the broker takes,
+    /// which 5.0 announces; in 3.1.1, where it cannot, 20.
+    std::uint16_t max_inflight_messages = 0;
+    /// Accepted messages that wait to be sent. 0 is the most there can be, 65,535.
+    std::size_t max_queued_messages = 65'535;
+    /// Bytes of all messages held, waiting or unacknowledged: topic, properties and payload counted.
+    std::size_t max_queued_bytes = std::size_t{64} << 20;
+    /// How long the oldest unacknowledged message may wait for its acknowledgement; doubled after each expiry. 0: for ever.
+    std::chrono::milliseconds ack_timeout{20'000};
+
+    /// 5.0: QoS 1 and 2 messages the broker may send before we acknowledge, 1 to 65,535.
+    std::uint16_t receive_maximum = 1024;
+    /// Largest packet we take, in bytes. In 3.1.1 a larger message is read past and reported.
+    std::uint32_t maximum_packet_size = std::uint32_t{16} << 20;
+    /// 5.0: topic aliases the broker may use towards us.
+    std::uint16_t topic_alias_maximum = 0;
+    /// Further CONNECT properties (User Properties, Request Response Information ...).
+    properties<packet_type::connect> connect_properties{};
+
+    /// The first packet identifier to use, 1 to 65,535.
+    std::uint16_t first_packet_id = 1;
+};
+
+/// What publish() answers at once. Numbers that Python's paho also has mean the same there.
+enum class publish_status : int {
+    success = 0,            // Accepted on a live connection.
+    invalid_argument = 3,   // A property or the QoS cannot be encoded. Nothing is kept, as with all below but the next.
+    queued_offline = 4,     // Accepted while there is no connection; sent after the next CONNACK.
+    packet_too_large = 9,   // Larger than the broker's Maximum Packet Size, or than MQTT allows.
+    not_supported = 10,     // The broker does not support this QoS, or retained messages.
+    queue_full = 15,        // max_queued_messages or max_queued_bytes is reached.
+    invalid_topic = 100,    // Empty, too long, not UTF-8, or with a wildcard.
+    packet_ids_exhausted = 101,
+    shutting_down = 102,    // The client has been stopped.
+};
+
+constexpr std::string_view name(publish_status status) {
+    switch (status) {
+        case publish_status::success: return "success";
+        case publish_status::invalid_argument: return "invalid argument";
+        case publish_status::queued_offline: return "queued while offline";
+        case publish_status::packet_too_large: return "packet too large";
+        case publish_status::not_supported: return "not supported by the broker";
+        case publish_status::queue_full: return "queue full";
+        case publish_status::invalid_topic: return "invalid topic";
+        case publish_status::packet_ids_exhausted: return "all packet identifiers are in use";
+        case publish_status::shutting_down: return "client has been stopped";
+    }
+    return "unknown status";
+}
+
+/// The error of a publish that was refused; none of one that was accepted.
+constexpr errc to_errc(publish_status status) {
+    switch (status) {
+        case publish_status::success:
+        case publish_status::queued_offline: return errc::none;
+        case publish_status::invalid_argument: return errc::invalid_argument;
+        case publish_status::packet_too_large: return errc::packet_too_large;
+        case publish_status::not_supported: return errc::not_supported;
+        case publish_status::queue_full: return errc::queue_full;
+        case publish_status::invalid_topic: return errc::topic_wildcard;
+        case publish_status::packet_ids_exhausted: return errc::packet_ids_exhausted;
+        case publish_status::shutting_down: return errc::shutting_down;
+    }
+    return errc::invalid_argument;
+}
+
+/// Status and message identifier; true when the message was accepted.
+struct publish_result {
+    publish_status status = publish_status::success;
+    std::uint16_t mid = 0; // The packet identifier; of a QoS 0 message a tracking number. 0 when refused.
+    explicit constexpr operator bool() const { return to_errc(status) == errc::none; }
+    friend bool operator==(const publish_result&, const publish_result&) = default;
+};
+
+/// What the broker allows on this connection: CONNACK properties, with the values that their absence means.
+struct server_limits {
+    std::uint16_t receive_maximum = 65'535;
+    inflight::qos maximum_qos = qos::exactly_once;
+    bool retain_available = true;
+    std::size_t maximum_packet_size = wire::packet_max;
+    std::uint16_t topic_alias_maximum = 0;
+    bool wildcard_subscriptions = true;
+    bool subscription_identifiers = true;
+    bool shared_subscriptions = true;
+
+    /// Limits never carry over from one connection to the next. [v5:MQTT-4.9.0-1] [v5:MQTT-3.2.2-18]
+    static server_limits from(const connack& p) {
+        server_limits out;
+        p.props.for_each([&](const property& one) {
+            const auto number = one.number;
+            switch (one.row->id) {
+                case property_id::receive_maximum: out.receive_maximum = static_cast<std::uint16_t>(number); break;
+                case property_id::maximum_qos: out.maximum_qos = static_cast<inflight::qos>(number); break;
+                case property_id::retain_available: out.retain_available = number != 0; break;
+                case property_id::maximum_packet_size: out.maximum_packet_size = number; break;
+                case property_id::topic_alias_maximum: out.topic_alias_maximum = static_cast<std::uint16_t>(number); break;
+                case property_id::wildcard_subscription_available: out.wildcard_subscriptions = number != 0; break;
+                case property_id::subscription_identifier_available: out.subscription_identifiers = number != 0; break;
+                case property_id::shared_subscription_available: out.shared_subscriptions = number != 0; break;
+                default: break;
+            }
+        });
+        return out;
+    }
+};
+
+} // namespace inflight

@@ -1,0 +1,354 @@
+// inflight/session/outgoing.hpp - messages on their way to the broker: from publish() to their outcome.
+//
+// A message waits, is in flight (QoS 1, 2) or being written (QoS 0), and is settled. With every new connection what was
+// in flight waits again, in front of everything else and in its old order, so that there is one place that sends.
+// Standard: MQTT 5.0 sections 4.3, 4.4, 4.6, 4.9; MQTT 3.1.1 sections 4.3, 4.4, 4.6.
+#pragma once
+
+#include <inflight/codec/decode.hpp>
+#include <inflight/session/event.hpp>
+#include <inflight/session/link.hpp>
+#include <inflight/session/packet_id_allocator.hpp>
+#include <inflight/session/store.hpp>
+
+namespace inflight {
+
+template <session_store Store>
+class outgoing {
+public:
+    /// Above this many bytes not yet written, messages wait instead of being added to the output.
+    static constexpr std::size_t output_high_water = 256 * 1024;
+
+    outgoing(link& connection, packet_id_allocator& ids, Store& store, const session_options& options)
+        : link_(connection), ids_(ids), store_(store), options_(options) {
+        store_.restore([this](const stored_message& m) { restore(m); }, [](packet_id) {});
+    }
+
+    publish_result publish(inflight::publish p, operation tag, protocol_version preferred, time_point now) {
+        if (stopped_) return {publish_status::shutting_down, 0};
+        const bool online = link_.is_connected();
+        const protocol_version version = online ? link_.version : preferred;
+        p.dup = false;
+        p.id = p.qos == qos::at_most_once ? packet_id::none : packet_id{1}; // To measure with.
+        if (p.props.has(property_id::topic_alias) || p.props.has(property_id::subscription_identifier)) // [v5:MQTT-3.3.4-6]
+            return {publish_status::invalid_argument, 0};
+        const result<measure> size = measure_packet(p, version, online ? link_.limits.maximum_packet_size : wire::packet_max);
+        if (!size) return {status_of(size.error()), 0};
+        if (online && refusal(p.qos, p.retain) != errc::none) return {publish_status::not_supported, 0};
+
+        const bool at_once = may_send(p.qos) && queue_.of(stage::waiting, p.qos).empty();
+        if (!at_once && queue_.waiting() >= max_queued_messages()) return {publish_status::queue_full, 0};
+        const bool is_kept = !at_once || p.qos != qos::at_most_once;
+        if (is_kept && queue_.bytes() != 0 && queue_.bytes() + size->total > options_.max_queued_bytes)
+            return {publish_status::queue_full, 0};
+
+        const packet_id id = p.qos != qos::at_most_once || tag != 0 ? ids_.allocate() : ids_.track();
+        if (p.qos != qos::at_most_once && id == packet_id::none) return {publish_status::packet_ids_exhausted, 0};
+        const publish_result accepted{online ? publish_status::success : publish_status::queued_offline, number(id)};
+        if (p.qos != qos::at_most_once) p.id = id;
+
+        if (!is_kept) {
+            link_.output.add(p, version, *size);
+            if (tag != 0) {
+                const slot s = queue_.add(stage::writing, id, p.qos);
+                queue_[s].tag = tag;
+                queue_[s].written_at = link_.output.end_position();
+            }
+            return accepted;
+        }
+        const slot s = queue_.add(stage::waiting, tag != 0 || p.id != packet_id::none ? id : packet_id::none, p.qos);
+        queue_.encode(s, p, version, *size);
+        queue_[s].tag = tag;
+        if (const auto expiry = p.props.template get<property_id::message_expiry_interval>())
+            queue_[s].expires = now + std::chrono::seconds(*expiry);
+        keep(s);
+        if (at_once) send(s, now);
+        return accepted;
+    }
+
+    /// Nobody waits for the outcome of this message any more; the message itself goes its way. [v5:MQTT-4.1.0-1]
+    void detach(operation tag, packet_id id) {
+        const slot s = queue_.find(id);
+        if (s != nil && queue_[s].tag == tag) queue_[s].tag = 0;
+    }
+
+    /// PUBACK, PUBREC or PUBCOMP. An identifier that names nothing is answered if it is a PUBREC, and ignored otherwise.
+    errc acknowledged(packet_type type, packet_id id, reason_code reason, time_point now) {
+        const slot s = queue_.find(id);
+        if (s == nil || queue_[s].at != stage::in_flight) {
+            if (type == packet_type::pubrec) reply_pubrel(id, reason_code::packet_identifier_not_found); // [v5:MQTT-2.2.1-5]
+            return errc::none;
+        }
+        outgoing_record& r = queue_[s];
+        const flow_step* step = find_step(sender_flow, r.state, type, reason, link_.version);
+        if (!step) return errc::unexpected_packet;
+        if (step->then == effect::settle) settle(s, errc::none, reason);
+        if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
+        if (step->to != flow::none && step->to != r.state) {
+            r.state = step->to;
+            queue_.move_last(s, stage::in_flight); // Resent PUBRELs keep the order of the PUBRECs. [v5:MQTT-4.6.0-4]
+            keep(s);
+        }
+        if (step->reply) reply_pubrel(id, reason_code::success);
+        send_waiting(now);
+        watch_oldest(now);
+        return errc::none;
+    }
+
+    /// CONNACK: what was in flight is sent again. `resumed`: the broker has kept the session. [v5:MQTT-4.4.0-1]
+    void connected(bool resumed, time_point now) {
+        used_ = 0; // [v5:U5-27]
+        std::vector<slot> again;
+        for (const auto* l : {&queue_.of(stage::in_flight), &queue_.of(stage::waiting)})
+            for (const slot s : queue_.sorted(*l)) {
+                outgoing_record& r = queue_[s];
+                r.counted = false;
+                if (resumed && r.state == flow::await_pubcomp) continue;
+                if (r.was_sent) again.push_back(s);
+            }
+        if (resumed) { // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6]
+            for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
+                if (queue_[s].state == flow::await_pubcomp) reply_pubrel(queue_[s].id, reason_code::success);
+        }
+        std::sort(again.begin(), again.end(), [&](slot a, slot b) { return queue_[a].sequence > queue_[b].sequence; });
+        for (const slot s : again) {
+            if (!resumed && options_.on_lost_session == lost_session_policy::fail) {
+                settle(s, errc::session_lost, {});
+                continue;
+            }
+            queue_[s].dup = resumed; // [v5:MQTT-3.3.1-1] A lost session gets it as a new message.
+            queue_.move_to_front_of_waiting(s);
+        }
+        send_waiting(now);
+        watched_sequence_ = 0; // The timer starts anew; what it has doubled to stays, for the same message.
+        watch_oldest(now);
+    }
+
+    /// The transport is gone. To be called before the output is cleared.
+    void closed() {
+        settle_written();
+        while (!queue_.of(stage::writing).empty()) settle(queue_.of(stage::writing).first, errc::connection_lost, {});
+        for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next) queue_[s].written_at = 0;
+    }
+
+    /// Some output has been written: QoS 0 messages are done with that, and there may be room for others.
+    void written(time_point now) {
+        settle_written();
+        send_waiting(now);
+        watch_oldest(now);
+    }
+
+    void send_waiting(time_point now) {
+        while (link_.is_connected()) {
+            const slot zero = may_send(qos::at_most_once) ? queue_.of(stage::waiting, qos::at_most_once).first : nil;
+            const slot other = may_send(qos::at_least_once) ? queue_.of(stage::waiting).first : nil;
+            if (zero == nil && other == nil) return;
+            const bool zero_first = other == nil || (zero != nil && queue_[zero].sequence < queue_[other].sequence);
+            send(zero_first ? zero : other, now);
+        }
+    }
+
+    /// No publish() is accepted from now on, and every message that has no outcome gets this one.
+    void stop(errc error) {
+        stopped_ = true;
+        settle_written();
+        for (const stage at : {stage::in_flight, stage::writing, stage::waiting})
+            for (const qos level : {qos::at_most_once, qos::at_least_once})
+                for (const slot s : queue_.sorted(queue_.of(at, level))) settle(s, error, {}, keep_in_store);
+    }
+
+    std::optional<event::published> next_settled() {
+        const slot s = queue_.of(stage::settled).first;
+        if (s == nil) return std::nullopt;
+        const outgoing_record& r = queue_[s];
+        event::published out{r.tag, r.id, r.qos, r.error, r.reason};
+        queue_.release(s);
+        return out;
+    }
+
+    // The acknowledgement timer, which runs for the oldest message in flight only.
+    std::optional<time_point> deadline() const {
+        if (watched_sequence_ == 0 || !link_.is_connected()) return std::nullopt;
+        return ack_due_;
+    }
+
+    /// 3.1.1 sends the message again on the live connection; 5.0 forbids that, and asks for a new connection.
+    errc deadline_reached(time_point now) {
+        if (!deadline() || now < ack_due_) return errc::none;
+        if (!link_.output.empty()) { // It may not even have left: nothing is gained by sending it twice.
+            ack_due_ = now + ack_wait_;
+            return errc::none;
+        }
+        ack_wait_ *= 2;
+        ack_due_ = now + ack_wait_;
+        if (link_.v5()) return errc::ack_timeout;
+        outgoing_record& r = queue_[queue_.of(stage::in_flight).first];
+        if (r.state == flow::await_pubcomp) reply_pubrel(r.id, reason_code::success);
+        else put(r, true);
+        return errc::none;
+    }
+
+    void shift_deadline(std::chrono::nanoseconds by) { ack_due_ += std::chrono::duration_cast<time_point::duration>(by); }
+
+    void limits_changed(time_point now) {
+        send_waiting(now);
+        watch_oldest(now);
+    }
+
+    std::size_t unsettled() { return queue_.unsettled(); }
+    std::size_t waiting() const { return queue_.waiting(); }
+    std::size_t in_flight() const { return queue_.in_flight(); }
+    std::size_t bytes() const { return queue_.bytes(); }
+    bool is_outstanding(packet_id id) { return queue_.find(id) != nil; }
+
+private:
+    using slot = resend_queue::slot;
+    static constexpr slot nil = resend_queue::nil;
+    enum store_action : bool { forget_in_store, keep_in_store };
+
+    static publish_status status_of(errc bad) {
+        switch (bad) {
+            case errc::topic_empty:
+            case errc::topic_wildcard:
+            case errc::not_utf8: return publish_status::invalid_topic;
+            case errc::field_too_long:
+            case errc::packet_too_large: return publish_status::packet_too_large;
+            default: return publish_status::invalid_argument;
+        }
+    }
+
+    errc refusal(qos level, bool retain) const {
+        if (level > link_.limits.maximum_qos) return errc::qos_not_supported;            // [v5:MQTT-3.2.2-11]
+        if (retain && !link_.limits.retain_available) return errc::retain_not_supported; // [v5:MQTT-3.2.2-14]
+        return errc::none;
+    }
+
+    std::size_t max_queued_messages() const { return options_.max_queued_messages == 0 ? 65'535 : options_.max_queued_messages; }
+
+    std::size_t window() const { // [v5:MQTT-4.9.0-1]
+        const std::size_t theirs = link_.limits.receive_maximum;
+        if (options_.max_inflight_messages != 0) return std::min<std::size_t>(theirs, options_.max_inflight_messages);
+        return link_.v5() ? theirs : 20;
+    }
+
+    bool may_send(qos level) const { // [v5:MQTT-4.9.0-2] [v5:MQTT-3.3.4-7]
+        return link_.is_connected() && link_.output.pending() < output_high_water &&
+               (level == qos::at_most_once || used_ < window());
+    }
+
+    // What a message that has waited must be for this connection, or why it cannot be sent over it.
+    errc prepare(slot s, time_point now) {
+        const outgoing_record& r = queue_[s];
+        const bool expires = r.expires != time_point::max() && !r.was_sent; // [v5:MQTT-4.3.3-7]
+        if (expires && r.expires <= now) return errc::message_expired;
+        if (r.version != link_.version || expires) {
+            const std::string old = queue_[s].bytes;
+            inflight::publish p = *decode_as<inflight::publish>(*next_frame(old, r.version), r.version);
+            properties<packet_type::publish> props(p.props);
+            if (expires) { // Lowered by the time it has waited here, in whole seconds, at least 1 of which is left.
+                const auto left = std::chrono::ceil<std::chrono::seconds>(r.expires - now);
+                props.set<property_id::message_expiry_interval>(static_cast<std::uint32_t>(left.count()));
+                p.props = props;
+            }
+            const result<measure> size = measure_packet(p, link_.version);
+            if (!size) return size.error();
+            queue_.encode(s, p, link_.version, *size);
+        }
+        if (queue_[s].bytes.size() > link_.limits.maximum_packet_size) return errc::packet_too_large; // [v5:MQTT-3.2.2-15]
+        return refusal(r.qos, (static_cast<unsigned char>(r.bytes.front()) & 1) != 0);
+    }
+
+    void put(outgoing_record& r, bool dup) {
+        constexpr char dup_bit = 0x08;
+        const bool refers = dup ? link_.output.add_bytes(r.bytes, static_cast<char>(r.bytes.front() | dup_bit))
+                                : link_.output.add_bytes(r.bytes);
+        if (refers) r.written_at = link_.output.end_position();
+    }
+
+    void send(slot s, time_point now) {
+        if (const errc bad = prepare(s, now); bad != errc::none) return settle(s, bad, {});
+        outgoing_record& r = queue_[s];
+        if (r.qos == qos::at_most_once) {
+            if (link_.output.add_bytes(r.bytes)) link_.output.keep(queue_.take_bytes(s));
+            else queue_.drop_bytes(s);
+            r.written_at = link_.output.end_position();
+            queue_.move_last(s, stage::writing);
+            return;
+        }
+        put(r, r.dup);
+        r.dup = false;
+        r.was_sent = r.counted = true;
+        ++used_;
+        r.state = r.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
+        queue_.move_last(s, stage::in_flight);
+        keep(s);
+        watch_oldest(now);
+    }
+
+    void settle(slot s, errc error, reason_code reason, store_action action = forget_in_store) {
+        outgoing_record& r = queue_[s];
+        if (r.counted) --used_;
+        if (action == forget_in_store && r.qos != qos::at_most_once) store_.forget(r.sequence);
+        if (r.id != packet_id::none) ids_.release(r.id); // [v5:U5-25]
+        const bool is_referred_to = r.written_at > link_.output.written_position();
+        std::string bytes = queue_.settle(s, error, reason, link_.output.written_position());
+        if (is_referred_to && !bytes.empty()) link_.output.keep(std::move(bytes));
+        if (queue_[s].tag == 0) queue_.release(s); // Nobody asked.
+    }
+
+    void settle_written() {
+        for (slot s = queue_.of(stage::writing).first; s != nil; s = queue_.of(stage::writing).first) {
+            if (queue_[s].written_at > link_.output.written_position()) return;
+            settle(s, errc::none, reason_code::success);
+        }
+    }
+
+    void reply_pubrel(packet_id id, reason_code reason) {
+        link_.send(pubrel{.id = id, .reason = link_.v5() ? reason : reason_code::success});
+    }
+
+    void keep(slot s) {
+        const outgoing_record& r = queue_[s];
+        if (r.qos == qos::at_most_once) return;
+        link_.output.rest_on(store_.keep({r.sequence, r.id, r.qos, r.state, r.version, r.bytes}));
+    }
+
+    void restore(const stored_message& m) {
+        ids_.take(m.id);
+        const slot s = queue_.add(stage::waiting, m.id, m.qos);
+        queue_.restore(s, m.sequence, m.bytes, m.version);
+        outgoing_record& r = queue_[s];
+        r.state = m.state;
+        r.was_sent = m.state != flow::none;
+        if (r.state == flow::await_pubcomp) queue_.move_last(s, stage::in_flight);
+    }
+
+    void watch_oldest(time_point now) {
+        const slot s = queue_.of(stage::in_flight).first;
+        if (s == nil || options_.ack_timeout.count() == 0) {
+            watched_sequence_ = 0;
+            return;
+        }
+        const outgoing_record& r = queue_[s];
+        if (r.sequence == watched_sequence_ && r.state == watched_state_) return;
+        if (r.sequence != timed_sequence_) ack_wait_ = options_.ack_timeout;
+        watched_sequence_ = timed_sequence_ = r.sequence;
+        watched_state_ = r.state;
+        ack_due_ = now + ack_wait_;
+    }
+
+    link& link_;
+    packet_id_allocator& ids_;
+    Store& store_;
+    const session_options& options_;
+    resend_queue queue_{};
+    std::size_t used_ = 0; // Of the send quota.
+    bool stopped_ = false;
+    std::uint64_t watched_sequence_ = 0; // The message the timer runs for; 0: it does not run.
+    std::uint64_t timed_sequence_ = 0;   // The message ack_wait_ has been doubled for.
+    flow watched_state_ = flow::none;
+    std::chrono::milliseconds ack_wait_{};
+    time_point ack_due_{};
+};
+
+} // namespace inflight

@@ -1,0 +1,219 @@
+// inflight/session/requests.hpp - SUBSCRIBE and UNSUBSCRIBE, and the subscriptions that are to be renewed.
+//
+// A request waits for a connection, and is made anew on the next one if the link is lost before its answer: it is not
+// part of the session that the standard resumes. [v5:MQTT-4.4.0-1]
+// Standard: MQTT 5.0 and 3.1.1 sections 3.8 to 3.11.
+#pragma once
+
+#include <inflight/session/event.hpp>
+#include <inflight/session/link.hpp>
+#include <inflight/session/packet_id_allocator.hpp>
+
+#include <deque>
+#include <map>
+
+namespace inflight {
+
+class requests {
+public:
+    static constexpr std::size_t renewed_at_a_time = 64; // Filters in one SUBSCRIBE that renews.
+
+    requests(link& connection, packet_id_allocator& ids, const session_options& options)
+        : link_(connection), ids_(ids), options_(options) {}
+
+    /// Subscribes. The answer is an event::replied with this tag.
+    result<packet_id> add(const subscribe& p, operation tag, protocol_version preferred) {
+        if (const errc bad = check(p, preferred); bad != errc::none) return bad;
+        request r{.tag = tag, .subscribe_props = properties<packet_type::subscribe>(p.props)};
+        for (const subscription& s : p.subscriptions) r.filters.push_back({std::string(s.filter), s});
+        r.is_subscribe = true;
+        return start(std::move(r));
+    }
+
+    /// Unsubscribes. The answer is an event::replied with this tag.
+    result<packet_id> add(const unsubscribe& p, operation tag, protocol_version preferred) {
+        if (const errc bad = check(p, preferred); bad != errc::none) return bad;
+        request r{.tag = tag, .unsubscribe_props = properties<packet_type::unsubscribe>(p.props)};
+        for (const std::string_view f : p.filters) {
+            r.filters.push_back({std::string(f), {}});
+            renewable_.erase(std::string(f)); // Wished away: not to be renewed, whatever becomes of the request.
+        }
+        return start(std::move(r));
+    }
+
+    void detach(operation tag, packet_id id) {
+        const auto found = open_.find(id);
+        if (found != open_.end() && found->second.tag == tag) found->second.tag = 0;
+    }
+
+    /// CONNACK. `renew`: the broker knows none of our subscriptions.
+    void connected(bool renew) {
+        if (renew && options_.resubscribe) renew_all();
+        std::vector<std::map<packet_id, request>::iterator> again;
+        for (auto i = open_.begin(); i != open_.end(); ++i) again.push_back(i);
+        std::sort(again.begin(), again.end(), [](auto a, auto b) { return a->second.sequence < b->second.sequence; });
+        for (const auto i : again) send(i->first, i->second);
+        settle_refused();
+    }
+
+    /// The connection is gone: a renewal is made from scratch by the next one, if it is needed.
+    void closed() {
+        for (auto i = open_.begin(); i != open_.end();) {
+            if (!i->second.is_renewal) {
+                ++i;
+                continue;
+            }
+            ids_.release(i->first);
+            i = open_.erase(i);
+        }
+    }
+
+    /// SUBACK or UNSUBACK. An identifier that names nothing is ignored.
+    template <packet_type Type>
+    errc answered(const subscription_reply<Type>& p) {
+        const auto found = open_.find(p.id);
+        if (found == open_.end()) return errc::none;
+        request& r = found->second;
+        if (r.is_subscribe != (Type == packet_type::suback)) return errc::unexpected_packet; // [v5:MQTT-2.2.1-6]
+        const bool counted = Type == packet_type::suback || link_.v5();
+        if (counted && p.reasons.size() != r.filters.size()) return errc::reply_count; // [v5:MQTT-3.8.4-6]
+        if constexpr (Type == packet_type::suback)
+            for (std::size_t i = 0; i != r.filters.size(); ++i) remember(r, i, p.reasons[i]); // [v5:MQTT-3.9.3-1]
+        settle(found, errc::none, p.reasons);
+        return errc::none;
+    }
+
+    void stop(errc error) {
+        stopped_ = true;
+        while (!open_.empty()) settle(open_.begin(), error, {});
+    }
+
+    std::optional<event::replied> next_replied() {
+        if (replied_.empty()) return std::nullopt;
+        event::replied out = std::move(replied_.front());
+        replied_.pop_front();
+        return out;
+    }
+
+    std::size_t size() const { return open_.size(); }
+
+private:
+    struct wanted {
+        std::string filter{};
+        subscription options{}; // Its own filter is not used.
+    };
+    struct request {
+        std::uint64_t sequence = 0;
+        operation tag = 0;
+        bool is_subscribe = false;
+        bool is_renewal = false;
+        errc refused = errc::none;
+        std::vector<wanted> filters{};
+        properties<packet_type::subscribe> subscribe_props{};
+        properties<packet_type::unsubscribe> unsubscribe_props{};
+    };
+    struct renewable {
+        subscription options{};
+        properties<packet_type::subscribe> props{};
+    };
+
+    template <class Packet>
+    errc check(Packet p, protocol_version preferred) const {
+        if (stopped_) return errc::shutting_down;
+        p.id = packet_id{1}; // To measure with.
+        const bool online = link_.is_connected();
+        const auto size = measure_packet(p, online ? link_.version : preferred, online ? link_.limits.maximum_packet_size : wire::packet_max);
+        if (!size) return size.error();
+        return online ? refusal(p) : errc::none;
+    }
+
+    errc refusal(const subscribe& p) const { // [v5:U5-19]
+        const server_limits& limits = link_.limits;
+        if (!limits.subscription_identifiers && p.props.has(property_id::subscription_identifier))
+            return errc::subscription_identifiers_not_supported;
+        for (const subscription& s : p.subscriptions) {
+            if (!limits.shared_subscriptions && is_shared(s.filter)) return errc::shared_not_supported;
+            if (!limits.wildcard_subscriptions && has_wildcard(s.filter)) return errc::wildcards_not_supported;
+        }
+        return errc::none;
+    }
+    errc refusal(const unsubscribe&) const { return errc::none; }
+
+    result<packet_id> start(request r) {
+        const packet_id id = ids_.allocate();
+        if (id == packet_id::none) return errc::packet_ids_exhausted;
+        r.sequence = ++last_sequence_;
+        const auto at = open_.emplace(id, std::move(r)).first;
+        if (link_.is_connected()) send(id, at->second);
+        return id;
+    }
+
+    void send(packet_id id, request& r) {
+        if (r.is_subscribe) {
+            subscribe p{.id = id, .props = r.subscribe_props};
+            for (const wanted& w : r.filters) {
+                p.subscriptions.push_back(w.options);
+                p.subscriptions.back().filter = w.filter;
+            }
+            r.refused = refusal(p);
+            if (r.refused == errc::none) r.refused = put(p);
+        } else {
+            unsubscribe p{.id = id, .props = r.unsubscribe_props};
+            for (const wanted& w : r.filters) p.filters.push_back(w.filter);
+            r.refused = put(p);
+        }
+    }
+
+    template <class Packet>
+    errc put(const Packet& p) {
+        return link_.is_connected() ? link_.output.add(p, link_.version, link_.limits.maximum_packet_size) : errc::none;
+    }
+
+    // What this connection's limits forbid, although it was accepted before.
+    void settle_refused() {
+        for (auto i = open_.begin(); i != open_.end();) {
+            const auto here = i++;
+            if (here->second.refused != errc::none) settle(here, here->second.refused, {});
+        }
+    }
+
+    void settle(std::map<packet_id, request>::iterator at, errc error, std::vector<reason_code> reasons) {
+        const request& r = at->second;
+        if (r.tag != 0 || r.is_renewal)
+            replied_.push_back({r.tag, at->first, r.is_subscribe, error, std::move(reasons)});
+        ids_.release(at->first);
+        open_.erase(at);
+    }
+
+    void remember(const request& r, std::size_t i, reason_code reason) {
+        if (is_refusal(reason)) renewable_.erase(r.filters[i].filter);
+        else renewable_[r.filters[i].filter] = {r.filters[i].options, r.subscribe_props};
+    }
+
+    void renew_all() {
+        for (auto i = renewable_.begin(); i != renewable_.end();) {
+            request r{.is_subscribe = true, .is_renewal = true, .subscribe_props = i->second.props};
+            std::size_t size = 0;
+            for (; i != renewable_.end() && r.filters.size() != renewed_at_a_time && i->second.props == r.subscribe_props; ++i) {
+                size += 3 + i->first.size();
+                const std::size_t most = link_.limits.maximum_packet_size;
+                if (!r.filters.empty() && size + r.subscribe_props.bytes().size() + 11 > most) break;
+                r.filters.push_back({i->first, i->second.options});
+            }
+            const packet_id id = ids_.allocate();
+            if (id == packet_id::none) return replied_.push_back({0, id, true, errc::packet_ids_exhausted, {}});
+            open_.emplace(id, std::move(r)); // With sequence 0: before what the application has asked for since.
+        }
+    }
+
+    link& link_;
+    packet_id_allocator& ids_;
+    const session_options& options_;
+    std::map<packet_id, request> open_{};
+    std::map<std::string, renewable> renewable_{};
+    std::deque<event::replied> replied_{};
+    std::uint64_t last_sequence_ = 0;
+    bool stopped_ = false;
+};
+
+} // namespace inflight

@@ -1,0 +1,221 @@
+// inflight/session/resend_queue.hpp - every message accepted from the application: one record with one state.
+#pragma once
+
+#include <inflight/session/flow.hpp>
+#include <inflight/session/id_table.hpp>
+#include <inflight/session/options.hpp>
+
+#include <algorithm>
+
+namespace inflight {
+
+/// Names one wish of the application to whoever drives the session; 0 is nobody.
+using operation = std::uint64_t;
+
+enum class stage : std::uint8_t {
+    free,       // An empty slot.
+    waiting,    // Not sent on this connection: the window is full, there is no connection, or it is to be sent again.
+    writing,    // QoS 0, handed to the output.
+    in_flight,  // QoS 1 or 2, sent; `state` says what acknowledgement is awaited.
+    settled,    // Has its outcome, which the application has not been told yet.
+};
+
+/// One message. Its bytes are the whole PUBLISH packet with DUP 0, encoded once, and serve every sending.
+struct outgoing_record {
+    std::uint64_t sequence = 0; // Order of acceptance: key of order and of the store.
+    operation tag = 0;
+    std::string bytes{};
+    time_point expires = time_point::max(); // While it has never been sent.
+    std::uint64_t written_at = 0;           // Position in the output behind the last byte that needs this record.
+    std::uint32_t previous = 0, next = 0;   // In the list of its stage.
+    packet_id id{};
+    inflight::qos qos{};
+    stage at = stage::free;
+    flow state = flow::none;
+    protocol_version version{}; // That `bytes` are encoded for.
+    bool was_sent = false;      // On some connection: it neither expires nor is dropped any more.
+    bool dup = false;           // The next sending is a repeat in a session that the broker has kept.
+    bool counted = false;       // Takes a unit of the send quota.
+    errc error = errc::none;    // settled: what became of it.
+    reason_code reason{};
+};
+
+/// Slots for records, a list for each stage in the order of sending, and a table from identifier to slot: nothing here
+/// searches, and in the steady state nothing allocates, since freed slots keep their buffers for the next message.
+class resend_queue {
+public:
+    using slot = std::uint32_t;
+    static constexpr slot nil = 0; // Slot 0 is the head of no list and holds no record.
+    static constexpr std::size_t kept_capacity = 1024; // A freed slot keeps a buffer up to this size.
+
+    struct list {
+        slot first = nil, last = nil;
+        std::size_t size = 0;
+        bool empty() const { return size == 0; }
+    };
+
+    outgoing_record& operator[](slot s) { return records_[s]; }
+    const outgoing_record& operator[](slot s) const { return records_[s]; }
+
+    list& of(stage at, qos level = qos::at_least_once) {
+        switch (at) {
+            case stage::waiting: return level == qos::at_most_once ? waiting_qos_0_ : waiting_;
+            case stage::writing: return writing_;
+            case stage::in_flight: return in_flight_;
+            case stage::settled: return settled_;
+            case stage::free: break;
+        }
+        return free_;
+    }
+
+    std::size_t waiting() const { return waiting_.size + waiting_qos_0_.size; }
+    std::size_t in_flight() const { return in_flight_.size; }
+    /// Messages accepted whose outcome is open.
+    std::size_t unsettled() const { return waiting() + in_flight_.size + writing_.size; }
+    /// Bytes of all packets held.
+    std::size_t bytes() const { return bytes_; }
+
+    /// A new record at the end of the list `at`, with an empty buffer. Invalidates references to records.
+    slot add(stage at, packet_id id, qos level) {
+        slot s = free_.first;
+        if (s != nil) {
+            unlink(free_, s);
+        } else {
+            if (records_.empty()) records_.resize(1);
+            s = static_cast<slot>(records_.size());
+            records_.emplace_back();
+        }
+        outgoing_record& r = records_[s];
+        r.sequence = ++last_sequence_;
+        r.id = id;
+        r.qos = level;
+        r.at = at;
+        link_last(of(at, level), s);
+        if (id != packet_id::none) by_id_.set(id, s);
+        return s;
+    }
+
+    /// The record of an identifier that is not settled, or nil.
+    slot find(packet_id id) {
+        const slot* found = by_id_.find(id);
+        return found ? *found : nil;
+    }
+
+    /// To the end of the list of another stage, or of the same one.
+    void move_last(slot s, stage at) {
+        outgoing_record& r = records_[s];
+        unlink(of(r.at, r.qos), s);
+        r.at = at;
+        link_last(of(at, r.qos), s);
+    }
+
+    /// To the front of the waiting list.
+    void move_to_front_of_waiting(slot s) {
+        outgoing_record& r = records_[s];
+        unlink(of(r.at, r.qos), s);
+        r.at = stage::waiting;
+        list& l = of(stage::waiting, r.qos);
+        r.previous = nil;
+        r.next = l.first;
+        (l.first == nil ? l.last : records_[l.first].previous) = s;
+        l.first = s;
+        ++l.size;
+    }
+
+    /// The record has its outcome, its identifier names nothing any more. Returns its bytes if an output that has
+    /// written up to `written_position` may still point to them, or if they are too large to be kept.
+    std::string settle(slot s, errc error, reason_code reason, std::uint64_t written_position) {
+        outgoing_record& r = records_[s];
+        if (r.id != packet_id::none) by_id_.erase(r.id);
+        std::string bytes;
+        bytes_ -= r.bytes.size();
+        if (r.written_at > written_position || r.bytes.capacity() > kept_capacity) bytes.swap(r.bytes);
+        r.bytes.clear();
+        r.error = error;
+        r.reason = reason;
+        move_last(s, stage::settled);
+        return bytes;
+    }
+
+    /// The application knows, the slot is free.
+    void release(slot s) {
+        assert(records_[s].at == stage::settled);
+        outgoing_record& r = records_[s];
+        unlink(settled_, s);
+        std::string buffer = std::move(r.bytes);
+        r = outgoing_record{};
+        r.bytes = std::move(buffer);
+        link_last(free_, s);
+        if (free_.size + 1 == records_.size() && free_.size > 1024) shrink();
+    }
+
+    /// Replaces the bytes of a record by the encoding of `p`, which has been measured.
+    void encode(slot s, const publish& p, protocol_version version, measure size) {
+        outgoing_record& r = records_[s];
+        bytes_ -= r.bytes.size();
+        r.bytes.resize(size.total);
+        encode_measured(p, version, size, r.bytes.data());
+        r.version = version;
+        bytes_ += size.total;
+    }
+
+    /// A QoS 0 record needs no bytes once the output has them: take_bytes() hands them over, drop_bytes() keeps the buffer.
+    std::string take_bytes(slot s) {
+        bytes_ -= records_[s].bytes.size();
+        return std::exchange(records_[s].bytes, {});
+    }
+    void drop_bytes(slot s) {
+        bytes_ -= records_[s].bytes.size();
+        records_[s].bytes.clear();
+    }
+
+    /// Fills a new record from a store.
+    void restore(slot s, std::uint64_t sequence, std::string_view bytes, protocol_version version) {
+        outgoing_record& r = records_[s];
+        r.sequence = sequence;
+        r.bytes = bytes;
+        r.version = version;
+        bytes_ += bytes.size();
+        last_sequence_ = std::max(last_sequence_, sequence);
+    }
+
+    /// The records of a list by sequence: the order of acceptance.
+    std::vector<slot> sorted(const list& l) const {
+        std::vector<slot> out;
+        out.reserve(l.size);
+        for (slot s = l.first; s != nil; s = records_[s].next) out.push_back(s);
+        std::sort(out.begin(), out.end(), [&](slot a, slot b) { return records_[a].sequence < records_[b].sequence; });
+        return out;
+    }
+
+private:
+    void link_last(list& l, slot s) {
+        records_[s].previous = l.last;
+        records_[s].next = nil;
+        (l.last == nil ? l.first : records_[l.last].next) = s;
+        l.last = s;
+        ++l.size;
+    }
+
+    void unlink(list& l, slot s) {
+        const outgoing_record& r = records_[s];
+        (r.previous == nil ? l.first : records_[r.previous].next) = r.next;
+        (r.next == nil ? l.last : records_[r.next].previous) = r.previous;
+        --l.size;
+    }
+
+    void shrink() { // After a burst that is over.
+        records_.clear();
+        records_.shrink_to_fit();
+        by_id_.clear();
+        free_ = {};
+    }
+
+    std::vector<outgoing_record> records_{};
+    id_table<slot> by_id_{};
+    list free_{}, waiting_{}, waiting_qos_0_{}, writing_{}, in_flight_{}, settled_{};
+    std::size_t bytes_ = 0;
+    std::uint64_t last_sequence_ = 0;
+};
+
+} // namespace inflight

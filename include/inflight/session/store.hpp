@@ -1,0 +1,43 @@
+// inflight/session/store.hpp - what a session asks of the place where its state is kept.
+#pragma once
+
+#include <inflight/session/flow.hpp>
+#include <inflight/session/options.hpp>
+
+namespace inflight {
+
+/// An unacknowledged message as a store sees it.
+struct stored_message {
+    std::uint64_t sequence = 0; // Its key: order of acceptance, never used twice.
+    packet_id id{};
+    inflight::qos qos{};
+    flow state = flow::none; // none: accepted, not sent yet.
+    protocol_version version{};
+    std::string_view bytes{}; // The PUBLISH packet, with DUP 0.
+};
+
+/// keep() and keep_received() return a ticket: what rests on the record is not sent before the session has heard
+/// committed(ticket). Ticket 0 is committed already. restore() calls back with everything that was kept and not
+/// forgotten: messages in ascending order of sequence, then the identifiers of received QoS 2 messages.
+template <class S>
+concept session_store = requires(S s, const stored_message& m, packet_id id, std::uint64_t n) {
+    { s.keep(m) } -> std::convertible_to<std::uint64_t>;
+    s.forget(n);
+    { s.keep_received(id) } -> std::convertible_to<std::uint64_t>;
+    s.forget_received(id);
+    s.restore([](const stored_message&) {}, [](packet_id) {});
+};
+
+/// Keeps nothing beyond the session itself: the state is gone with the process.
+struct memory_store {
+    std::uint64_t keep(const stored_message&) { return 0; }
+    void forget(std::uint64_t) {}
+    std::uint64_t keep_received(packet_id) { return 0; }
+    void forget_received(packet_id) {}
+    template <class OnMessage, class OnReceived>
+    void restore(OnMessage&&, OnReceived&&) {}
+};
+
+static_assert(session_store<memory_store>);
+
+} // namespace inflight
