@@ -80,8 +80,9 @@ struct decoder : visitor_base {
     }
     template <packet_type Where>
     void reason_tail(reason_code& code, properties_view<Where>& props) { // Both may be left out.
-        if (!in.at_end()) reason("", code);
-        if (!in.at_end()) properties(props);
+        if (in.at_end()) return;
+        reason("", code);
+        if (!in.at_end() || type == packet_type::auth) properties(props); // [v5:MQTT-2.2.2-1]
     }
     template <class T>
     bool present(std::optional<T>& field, bool flag) {

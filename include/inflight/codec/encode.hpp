@@ -10,6 +10,10 @@ struct visitor_base {
     protocol_version version;
     packet_type type;
     constexpr bool v5() const { return version == protocol_version::v5; }
+    // Whether a Property Length of zero follows the Reason Code: AUTH alone leaves out both or none. [v5:MQTT-2.2.2-1]
+    constexpr bool writes_empty_properties(reason_code code) const {
+        return type == packet_type::auth && code != reason_code::success;
+    }
 };
 
 template <class... T>
@@ -19,7 +23,10 @@ constexpr unsigned pack(bit_run<T>... runs) {
 
 // Whether `code` may stand in a packet of this type and version.
 constexpr bool is_allowed(reason_code code, packet_type type, protocol_version version) {
-    if (version == protocol_version::v3_1_1 && type == packet_type::connack) return number(code) < 0x80 || connack_byte(code, version) < 0x80;
+    if (version == protocol_version::v3_1_1 && type == packet_type::connack) {
+        const std::size_t octet = connack_byte(code, version); // Not 1 to 5 by number: those bytes mean other codes.
+        return octet < 0x80 && (octet >= connack_return_codes.size() || connack_return_codes[octet] == code);
+    }
     if (version == protocol_version::v3_1_1) return number(code) <= 2 || number(code) == 0x80; // [v3:MQTT-3.9.3-2]
     const reason_row* known = find_reason(code);
     return known && known->in.has(type);
@@ -82,7 +89,7 @@ struct measurer : visitor_base {
     template <packet_type Where>
     void reason_tail(reason_code code, properties_view<Where> props) {
         require(is_allowed(code, type, version), errc::reason_not_allowed);
-        if (!props.empty()) properties(props);
+        if (!props.empty() || writes_empty_properties(code)) properties(props);
         if (!props.empty() || code != reason_code::success) size += 1;
     }
     template <class T>
@@ -136,7 +143,7 @@ struct encoder : visitor_base {
     template <packet_type Where>
     void reason_tail(reason_code code, properties_view<Where> props) {
         if (!props.empty() || code != reason_code::success) out.byte(number(code));
-        if (!props.empty()) properties(props);
+        if (!props.empty() || writes_empty_properties(code)) properties(props);
     }
     template <class T>
     bool present(const std::optional<T>& field, bool) const { return field.has_value(); }
