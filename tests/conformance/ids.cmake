@@ -1,7 +1,7 @@
 # cmake [-D ROOT=...] -P ids.cmake: every statement cited is one of the standard of that version.
 #
 # Cited is what has the form v5:MQTT-a.b.c-n, v3:MQTT-a.b.c-n, v5:U5-nn or v3:U3-nn in a *_test.cpp under
-# tests/ or in a header under include/. An id without a version is refused: it differs in meaning from 3.1.1 to 5.0.
+# tests/ or in a header under include/. An id without a version is refused: its meaning differs by version.
 # A test case proves four statements at most, else nobody can tell what a red one breaks.
 cmake_minimum_required(VERSION 3.25)
 if(NOT ROOT)
