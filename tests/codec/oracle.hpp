@@ -1,5 +1,5 @@
-// What must hold of any input, for the tests and the fuzzer alike: a reference for topics, written for plainness
-// and not for speed, and the examination of a packet that was decoded from foreign bytes.
+// What must hold of any input, for the tests and the fuzzer alike: a reference for topics, written for
+// plainness and not for speed, and the examination of a packet that was decoded from foreign bytes.
 #pragma once
 
 #include <inflight/codec.hpp>
@@ -20,16 +20,17 @@ inline std::vector<std::string> levels(std::string_view text) {
     return out;
 }
 
-inline bool has_wildcard(const std::string& level) { return level.find('+') != level.npos || level.find('#') != level.npos; }
+inline bool has_wildcard(const std::string& level) { return level.find_first_of("+#") != level.npos; }
 
 inline bool is_name(std::string_view text) {
-    return !text.empty() && text.size() <= 65'535 && inflight::wire::is_utf8(text) && !has_wildcard(std::string(text));
+    return !text.empty() && text.size() <= 65'535 && inflight::wire::is_utf8(text)
+        && !has_wildcard(std::string(text));
 }
 
 inline bool is_filter(std::string_view text) {
     if (text.empty() || text.size() > 65'535 || !inflight::wire::is_utf8(text)) return false;
     std::vector<std::string> all = levels(text);
-    if (all.size() > 1 && all[0] == "$share") { // then the share name, then a filter of at least one character
+    if (all.size() > 1 && all[0] == "$share") { // Then the share name, then a filter that is not empty.
         if (all[1].empty() || has_wildcard(all[1])) return false;
         all.erase(all.begin(), all.begin() + 2);
         if (all.empty() || (all.size() == 1 && all[0].empty())) return false;
@@ -63,19 +64,19 @@ inline bool matches(std::string_view filter, std::string_view name) {
 namespace oracle {
 
 /// A refusal that no table knows ends the connection when it is received, and cannot be sent.
-inline bool holds_foreign_refusal(const inflight::packet& p) {
+inline bool holds_foreign_refusal(const inflight::packet& p, inflight::protocol_version version) {
     using namespace inflight;
-    const auto foreign = [](reason_code code, packet_type type) {
-        const reason_row* known = find_reason(code);
-        return is_refusal(code) && (!known || !known->in.has(type));
-    };
-    if (const auto* ack = std::get_if<connack>(&p)) return is_refusal(ack->reason);
-    if (const auto* bye = std::get_if<disconnect>(&p)) return foreign(bye->reason, packet_type::disconnect);
-    return false;
+    const auto* ack = std::get_if<connack>(&p);
+    const auto* bye = std::get_if<disconnect>(&p);
+    if (!ack && !bye) return false;
+    const reason_code code = ack ? ack->reason : bye->reason;
+    if (version == protocol_version::v3_1_1) return connack_byte(code, version) >= 0x80;
+    const reason_row* known = find_reason(code);
+    return is_refusal(code) && (!known || !known->in.has(type_of(p)));
 }
 
-/// What is wrong with a packet that was decoded: empty if it prints as one clean line, and encodes to bytes that
-/// decode to an equal packet.
+/// What is wrong with a packet that was decoded: empty if it prints as one clean line, and encodes to bytes
+/// that decode to an equal packet.
 inline std::string examine(const inflight::packet& p, inflight::protocol_version version) {
     using namespace inflight;
     const std::string line = print(p, version);
@@ -85,7 +86,7 @@ inline std::string examine(const inflight::packet& p, inflight::protocol_version
 
     std::string bytes;
     const errc refused = encode(p, version, bytes);
-    if (refused == errc::reason_not_allowed && holds_foreign_refusal(p)) return {};
+    if (refused == errc::reason_not_allowed && holds_foreign_refusal(p, version)) return {};
     if (refused != errc::none) return "encode: " + std::string(row(refused).text);
     const result<frame> f = next_frame(bytes, version);
     if (!f || f->size != bytes.size()) return "encode: not one frame";

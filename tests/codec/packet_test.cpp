@@ -7,7 +7,8 @@ using id = property_id;
 
 // ---- Golden bytes
 
-TEST_CASE("codec: CONNECT has the standard's bytes in 3.1.1", "[codec][v3:MQTT-3.1.2-1][v3:MQTT-3.1.2-2][v3:MQTT-3.1.2-3][v3:MQTT-3.1.3-3]") {
+TEST_CASE("codec: CONNECT has the standard's bytes in 3.1.1",
+          "[codec][v3:MQTT-3.1.2-1][v3:MQTT-3.1.2-2][v3:MQTT-3.1.2-3][v3:MQTT-3.1.3-3]") {
     golden(connect{}, v3, "10 0C 00 04 4D 51 54 54 04 02 00 3C 00 00");
     golden(connect{.clean_start = false, .keep_alive = 0x0102, .client_id = "id"}, v3, "10 0E 00 04 4D 51 54 54 04 00 01 02 00 02 69 64");
 }
@@ -82,7 +83,10 @@ TEST_CASE("codec: PUBLISH has the standard's bytes", "[codec][v5:MQTT-2.2.1-2][v
 }
 
 TEST_CASE("codec: PUBLISH with a payload of 128 and of 16,384 bytes has a longer Remaining Length", "[codec][v5:MQTT-1.5.5-1]") {
-    for (const auto& [size, head] : {std::pair<std::size_t, std::string_view>{124, "30 7F"}, {125, "30 80 01"}, {16'380, "30 FF 7F"}, {16'381, "30 80 80 01"}}) {
+    for (const auto& [size, head] : {std::pair<std::size_t, std::string_view>{124, "30 7F"},
+                                     {125, "30 80 01"},
+                                     {16'380, "30 FF 7F"},
+                                     {16'381, "30 80 80 01"}}) {
         const std::string payload(size, 'x');
         golden(publish{.topic = "a", .payload = payload}, v3, std::string(head) + " 00 01 61 " + to_hex(payload));
     }
@@ -106,26 +110,38 @@ TEST_CASE("codec: the four acknowledgements have the standard's bytes", "[codec]
 }
 
 TEST_CASE("codec: SUBSCRIBE has the standard's bytes", "[codec][v5:MQTT-3.8.1-1][v3:MQTT-3.8.1-1][v3:MQTT-3.8.3-4][v5:MQTT-3.8.3-5]") {
-    golden(subscribe{.id = packet_id{10}, .subscriptions = {{.filter = "a/b", .qos = qos::at_least_once}, {.filter = "c/#", .qos = qos::exactly_once}}}, v3,
-           "82 0E 00 0A 00 03 61 2F 62 01 00 03 63 2F 23 02");
-    golden(subscribe{.id = packet_id{10}, .subscriptions = {{.filter = "a", .qos = qos::exactly_once, .no_local = true, .retain_as_published = true,
-                                                             .retain_handling = retain_handling::do_not_send},
-                                                            {.filter = "+", .retain_handling = retain_handling::send_if_new}}},
+    golden(
+        subscribe{.id = packet_id{10},
+                  .subscriptions = {{.filter = "a/b", .qos = qos::at_least_once}, {.filter = "c/#", .qos = qos::exactly_once}}},
+        v3, "82 0E 00 0A 00 03 61 2F 62 01 00 03 63 2F 23 02");
+    golden(subscribe{.id = packet_id{10},
+                     .subscriptions = {{.filter = "a",
+                                        .qos = qos::exactly_once,
+                                        .no_local = true,
+                                        .retain_as_published = true,
+                                        .retain_handling = retain_handling::do_not_send},
+                                       {.filter = "+", .retain_handling = retain_handling::send_if_new}}},
            v5, "82 0B 00 0A 00 00 01 61 2E 00 01 2B 10");
     properties<packet_type::subscribe> props;
     props.set<id::subscription_identifier>(200);
     golden(subscribe{.id = packet_id{1}, .props = props, .subscriptions = {{.filter = "$share/g/a"}}}, v5,
            "82 13 00 01 03 0B C8 01 00 0A 24 73 68 61 72 65 2F 67 2F 61 00");
-    const subscribe all{.id = packet_id{1}, .subscriptions = {{.filter = "a", .qos = qos::at_least_once, .no_local = true, .retain_as_published = true,
-                                                               .retain_handling = retain_handling::do_not_send}}};
+    const subscribe all{.id = packet_id{1},
+                        .subscriptions = {{.filter = "a",
+                                           .qos = qos::at_least_once,
+                                           .no_local = true,
+                                           .retain_as_published = true,
+                                           .retain_handling = retain_handling::do_not_send}}};
     CHECK(encoded(all, v3) == "82 06 00 01 00 01 61 01"); // In 3.1.1 the upper six bits are zero, whatever was asked.
 }
 
 TEST_CASE("codec: SUBACK has the standard's bytes and one code for each filter, in their order", "[codec][v5:MQTT-3.8.4-7]") {
     using rc = reason_code;
-    golden(suback{.id = packet_id{10}, .reasons = {rc::granted_qos_1, rc::unspecified_error, rc::success, rc::granted_qos_2}}, v3, "90 06 00 0A 01 80 00 02");
-    golden(suback{.id = packet_id{10}, .reasons = {rc::granted_qos_1, rc::not_authorized, rc::success, rc::wildcard_subscriptions_not_supported}}, v5,
-           "90 07 00 0A 00 01 87 00 A2");
+    golden(suback{.id = packet_id{10}, .reasons = {rc::granted_qos_1, rc::unspecified_error, rc::success, rc::granted_qos_2}}, v3,
+           "90 06 00 0A 01 80 00 02");
+    golden(suback{.id = packet_id{10},
+                  .reasons = {rc::granted_qos_1, rc::not_authorized, rc::success, rc::wildcard_subscriptions_not_supported}},
+           v5, "90 07 00 0A 00 01 87 00 A2");
     properties<packet_type::suback> props;
     props.set<id::reason_string>("r");
     golden(suback{.id = packet_id{10}, .props = props, .reasons = {rc::granted_qos_2}}, v5, "90 08 00 0A 04 1F 00 01 72 02");
@@ -133,7 +149,8 @@ TEST_CASE("codec: SUBACK has the standard's bytes and one code for each filter, 
     CHECK(is_refusal(rc::unspecified_error));
 }
 
-TEST_CASE("codec: UNSUBSCRIBE has the standard's bytes, filters without gaps", "[codec][v5:MQTT-3.10.1-1][v3:MQTT-3.10.1-1][v3:MQTT-3.10.3-1]") {
+TEST_CASE("codec: UNSUBSCRIBE has the standard's bytes, filters without gaps",
+          "[codec][v5:MQTT-3.10.1-1][v3:MQTT-3.10.1-1][v3:MQTT-3.10.3-1]") {
     golden(unsubscribe{.id = packet_id{11}, .filters = {"a/b", "#"}}, v3, "A2 0A 00 0B 00 03 61 2F 62 00 01 23");
     golden(unsubscribe{.id = packet_id{11}, .filters = {"a/b", "#"}}, v5, "A2 0B 00 0B 00 00 03 61 2F 62 00 01 23");
     properties<packet_type::unsubscribe> props;
@@ -143,7 +160,8 @@ TEST_CASE("codec: UNSUBSCRIBE has the standard's bytes, filters without gaps", "
 
 TEST_CASE("codec: UNSUBACK has the standard's bytes: no codes in 3.1.1, one for each filter in 5.0", "[codec]") {
     golden(unsuback{.id = packet_id{11}}, v3, "B0 02 00 0B");
-    golden(unsuback{.id = packet_id{11}, .reasons = {reason_code::success, reason_code::no_subscription_existed}}, v5, "B0 05 00 0B 00 00 11");
+    golden(unsuback{.id = packet_id{11}, .reasons = {reason_code::success, reason_code::no_subscription_existed}}, v5,
+           "B0 05 00 0B 00 00 11");
     CHECK(encode_error(unsuback{.id = packet_id{11}}, v5) == errc::empty_list);
     CHECK(decode_error("B0 03 00 0B 00", v3) == errc::trailing_bytes);
     CHECK(decode_error("B0 03 00 0B 00", v5) == errc::empty_list);
@@ -194,7 +212,8 @@ TEST_CASE("codec: an acknowledgement of two bytes means success, one of three ha
         for (const auto form : {" 02 00 07", " 03 00 07 00", " 04 00 07 00 00"})
             with_decoded<ack>(first + form, v5, [&](const ack& p) { CHECK(p == good); });
         if (takes_bad)
-            for (const auto form : {" 03 00 07 92", " 04 00 07 92 00"}) with_decoded<ack>(first + form, v5, [&](const ack& p) { CHECK(p == bad); });
+            for (const auto form : {" 03 00 07 92", " 04 00 07 92 00"})
+                with_decoded<ack>(first + form, v5, [&](const ack& p) { CHECK(p == bad); });
         with_decoded<ack>(first + " 02 00 07", v3, [&](const ack& p) { CHECK(p == good); });
         CHECK(decode_error(first + " 03 00 07 00", v3) == errc::trailing_bytes);
         CHECK(decode_error(first + " 05 00 07 00 00 00", v5) == errc::trailing_bytes);
@@ -213,7 +232,8 @@ TEST_CASE("codec: a DISCONNECT of length 0 means a normal end, one of length 1 h
     for (const auto form : {"E0 00", "E0 01 00", "E0 02 00 00"})
         with_decoded<disconnect>(form, v5, [](const disconnect& p) { CHECK(p == disconnect{}); });
     for (const auto form : {"E0 01 8B", "E0 02 8B 00"})
-        with_decoded<disconnect>(form, v5, [](const disconnect& p) { CHECK(p == disconnect{.reason = reason_code::server_shutting_down}); });
+        with_decoded<disconnect>(
+            form, v5, [](const disconnect& p) { CHECK(p == disconnect{.reason = reason_code::server_shutting_down}); });
     CHECK(decode_error("E0 03 8B 00 00", v5) == errc::trailing_bytes);
 }
 
@@ -267,7 +287,8 @@ TEST_CASE("codec: refuses packet type 0, and 15 in 3.1.1", "[codec][v3:MQTT-2.2.
 TEST_CASE("codec: refuses QoS 3 in PUBLISH", "[codec][v5:MQTT-3.3.1-4][v3:MQTT-3.3.1-4]") {
     CHECK(decode_error("36 05 00 01 61 00 01", v3) == errc::bad_enumerator);
     CHECK(decode_error("36 06 00 01 61 00 01 00", v5) == errc::bad_enumerator);
-    for (const auto version : versions) CHECK(encode_error(publish{.qos = qos{3}, .topic = "a", .id = packet_id{1}}, version) == errc::bad_enumerator);
+    for (const auto version : versions)
+        CHECK(encode_error(publish{.qos = qos{3}, .topic = "a", .id = packet_id{1}}, version) == errc::bad_enumerator);
     CHECK(row(errc::bad_enumerator).reason == reason_code::malformed_packet);
 }
 
@@ -286,9 +307,11 @@ TEST_CASE("codec: refuses packet identifier 0 wherever there is one", "[codec][v
         CHECK(encode_error(puback{}, version) == errc::packet_id_zero);
         CHECK(encode_error(subscribe{.subscriptions = {{.filter = "a"}}}, version) == errc::packet_id_zero);
         CHECK(encode_error(unsubscribe{.filters = {"a"}}, version) == errc::packet_id_zero);
-        for (const auto ack : {"40 02 00 00", "50 02 00 00", "62 02 00 00", "70 02 00 00"}) CHECK(decode_error(ack, version) == errc::packet_id_zero);
+        for (const auto ack : {"40 02 00 00", "50 02 00 00", "62 02 00 00", "70 02 00 00"})
+            CHECK(decode_error(ack, version) == errc::packet_id_zero);
     }
-    for (const auto bytes : {"32 05 00 01 61 00 00", "34 05 00 01 61 00 00", "82 06 00 00 00 01 61 00", "90 03 00 00 00", "A2 05 00 00 00 01 61", "B0 02 00 00"})
+    for (const auto bytes : {"32 05 00 01 61 00 00", "34 05 00 01 61 00 00", "82 06 00 00 00 01 61 00", "90 03 00 00 00",
+                             "A2 05 00 00 00 01 61", "B0 02 00 00"})
         CHECK(decode_error(bytes, v3) == errc::packet_id_zero);
     for (const auto bytes : {"32 06 00 01 61 00 00 00", "82 07 00 00 00 00 01 61 00", "90 04 00 00 00 00", "B0 04 00 00 00 00"})
         CHECK(decode_error(bytes, v5) == errc::packet_id_zero);
@@ -305,7 +328,8 @@ TEST_CASE("codec: a QoS 0 PUBLISH carries no packet identifier, whatever the fie
 
 // ---- CONNECT
 
-TEST_CASE("codec: refuses another protocol name or version in CONNECT", "[codec][v5:MQTT-3.1.2-1][v5:MQTT-3.1.2-2][v3:MQTT-3.1.2-1][v3:MQTT-3.1.2-2]") {
+TEST_CASE("codec: refuses another protocol name or version in CONNECT",
+          "[codec][v5:MQTT-3.1.2-1][v5:MQTT-3.1.2-2][v3:MQTT-3.1.2-1][v3:MQTT-3.1.2-2]") {
     CHECK(decode_error("10 0C 00 04 4D 51 54 74 04 02 00 3C 00 00", v3) == errc::bad_protocol_name);
     CHECK(decode_error("10 0E 00 06 4D 51 49 73 64 70 03 02 00 3C 00 00", v3) == errc::bad_protocol_name);
     CHECK(decode_error("10 0C 00 04 4D 51 54 54 05 02 00 3C 00 00", v3) == errc::bad_protocol_name);
@@ -318,7 +342,8 @@ TEST_CASE("codec: bit 0 of the Connect Flags stays 0", "[codec][v5:MQTT-3.1.2-3]
     CHECK(decode_error("10 0D 00 04 4D 51 54 54 05 03 00 3C 00 00 00", v5) == errc::reserved_bits);
 }
 
-TEST_CASE("codec: without a Will its bits are 0 and its fields absent, in 3.1.1", "[codec][v3:MQTT-3.1.2-11][v3:MQTT-3.1.2-13][v3:MQTT-3.1.2-15]") {
+TEST_CASE("codec: without a Will its bits are 0 and its fields absent, in 3.1.1",
+          "[codec][v3:MQTT-3.1.2-11][v3:MQTT-3.1.2-13][v3:MQTT-3.1.2-15]") {
     CHECK(decode_error("10 0C 00 04 4D 51 54 54 04 0A 00 3C 00 00", v3) == errc::will_flags);
     CHECK(decode_error("10 0C 00 04 4D 51 54 54 04 12 00 3C 00 00", v3) == errc::will_flags);
     CHECK(decode_error("10 0C 00 04 4D 51 54 54 04 22 00 3C 00 00", v3) == errc::will_flags);
@@ -326,7 +351,8 @@ TEST_CASE("codec: without a Will its bits are 0 and its fields absent, in 3.1.1"
     CHECK(decode_error("10 0C 00 04 4D 51 54 54 04 06 00 3C 00 00", v3) == errc::truncated); // A Will announced, none there.
 }
 
-TEST_CASE("codec: without a Will its bits are 0 and its fields absent, in 5.0", "[codec][v5:MQTT-3.1.2-11][v5:MQTT-3.1.2-13][v5:MQTT-3.1.2-9]") {
+TEST_CASE("codec: without a Will its bits are 0 and its fields absent, in 5.0",
+          "[codec][v5:MQTT-3.1.2-11][v5:MQTT-3.1.2-13][v5:MQTT-3.1.2-9]") {
     CHECK(decode_error("10 0D 00 04 4D 51 54 54 05 0A 00 3C 00 00 00", v5) == errc::will_flags);
     CHECK(decode_error("10 0D 00 04 4D 51 54 54 05 22 00 3C 00 00 00", v5) == errc::will_flags);
     CHECK(decode_error("10 0D 00 04 4D 51 54 54 05 06 00 3C 00 00 00", v5) == errc::truncated);
@@ -334,7 +360,8 @@ TEST_CASE("codec: without a Will its bits are 0 and its fields absent, in 5.0", 
 }
 
 TEST_CASE("codec: refuses Will QoS 3", "[codec][v5:MQTT-3.1.2-12][v3:MQTT-3.1.2-14]") {
-    for (const auto version : versions) CHECK(encode_error(connect{.will = will{.topic = "w", .qos = qos{3}}}, version) == errc::bad_enumerator);
+    for (const auto version : versions)
+        CHECK(encode_error(connect{.will = will{.topic = "w", .qos = qos{3}}}, version) == errc::bad_enumerator);
     CHECK(decode_error("10 11 00 04 4D 51 54 54 04 1E 00 3C 00 00 00 01 77 00 00", v3) == errc::bad_enumerator);
     CHECK(decode_error("10 13 00 04 4D 51 54 54 05 1E 00 3C 00 00 00 00 00 01 77 00 00", v5) == errc::bad_enumerator);
 }
@@ -368,7 +395,8 @@ TEST_CASE("codec: 3.1.1 demands a clean session of an empty client identifier, 5
     CHECK(decode_error("10 0C 00 04 4D 51 54 54 04 00 00 3C 00 00", v3) == errc::empty_client_id);
 }
 
-TEST_CASE("codec: client identifier and user name are UTF-8 strings", "[codec][v5:MQTT-3.1.3-4][v3:MQTT-3.1.3-4][v5:MQTT-3.1.3-12][v3:MQTT-3.1.3-11]") {
+TEST_CASE("codec: client identifier and user name are UTF-8 strings",
+          "[codec][v5:MQTT-3.1.3-4][v3:MQTT-3.1.3-4][v5:MQTT-3.1.3-12][v3:MQTT-3.1.3-11]") {
     for (const auto version : versions)
         for (const auto bad : {"\xFF"sv, "a\0b"sv, "\xED\xA0\x80"sv}) {
             CHECK(encode_error(connect{.client_id = bad}, version) == errc::not_utf8);
@@ -397,8 +425,11 @@ TEST_CASE("codec: a Will Topic is a topic name", "[codec][v5:MQTT-3.1.3-11][v3:M
 TEST_CASE("codec: refuses fields of CONNECT that are longer than 65,535 bytes", "[codec]") {
     const std::string longest(65'535, 'a'), longer(65'536, 'a');
     for (const auto version : versions) {
-        CHECK(encode_error(connect{.client_id = longest, .will = will{.topic = longest, .payload = longest}, .user_name = longest, .password = longest}, version)
-              == errc::none);
+        CHECK(encode_error(connect{.client_id = longest,
+                                   .will = will{.topic = longest, .payload = longest},
+                                   .user_name = longest,
+                                   .password = longest},
+                           version) == errc::none);
         CHECK(encode_error(connect{.client_id = longer}, version) == errc::field_too_long);
         CHECK(encode_error(connect{.will = will{.topic = longer}}, version) == errc::field_too_long);
         CHECK(encode_error(connect{.will = will{.topic = "w", .payload = longer}}, version) == errc::field_too_long);
@@ -417,7 +448,8 @@ TEST_CASE("codec: bits 1 to 7 of the CONNACK flags are zero", "[codec][v5:MQTT-3
     }
 }
 
-TEST_CASE("codec: the two-byte CONNACK of a 3.1.1 server is a refusal in 3.1.1 and cut off in 5.0", "[codec][v3:MQTT-3.1.2-2][v5:MQTT-3.1.2-2]") {
+TEST_CASE("codec: the two-byte CONNACK of a 3.1.1 server is a refusal in 3.1.1 and cut off in 5.0",
+          "[codec][v3:MQTT-3.1.2-2][v5:MQTT-3.1.2-2]") {
     with_decoded<connack>("20 02 00 01", v3, [](const connack& p) { CHECK(p.reason == reason_code::unsupported_protocol_version); });
     CHECK(decode_error("20 02 00 01", v5) != errc::none); // 0x01 is no code of a 5.0 CONNACK either.
     with_decoded<connack>("20 03 00 84 00", v5, [](const connack& p) { CHECK(p.reason == reason_code::unsupported_protocol_version); });
@@ -470,8 +502,10 @@ TEST_CASE("codec: UNSUBSCRIBE names at least one filter", "[codec][v5:MQTT-3.10.
 
 TEST_CASE("codec: refuses a requested QoS of 3 and a Retain Handling of 3", "[codec][v3:MQTT-3.8.3-4][v5:U5-18]") {
     for (const auto version : versions)
-        CHECK(encode_error(subscribe{.id = packet_id{1}, .subscriptions = {{.filter = "a", .qos = qos{3}}}}, version) == errc::bad_enumerator);
-    CHECK(encode_error(subscribe{.id = packet_id{1}, .subscriptions = {{.filter = "a", .retain_handling = retain_handling{3}}}}, v5) == errc::bad_enumerator);
+        CHECK(encode_error(subscribe{.id = packet_id{1}, .subscriptions = {{.filter = "a", .qos = qos{3}}}}, version) ==
+              errc::bad_enumerator);
+    CHECK(encode_error(subscribe{.id = packet_id{1}, .subscriptions = {{.filter = "a", .retain_handling = retain_handling{3}}}},
+                       v5) == errc::bad_enumerator);
     for (unsigned options = 0; options != 256; ++options) {
         const std::string last = to_hex(std::string(1, static_cast<char>(options)));
         const bool good = options < 64 && (options & 3) != 3 && options >> 4 != 3;

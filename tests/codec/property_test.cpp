@@ -178,7 +178,8 @@ TEST_CASE("codec: all 27 properties keep their value on the wire", "[codec][v5:M
 
 TEST_CASE("codec: refuses property identifiers that the standard does not have", "[codec][v5:U5-03]") {
     for (unsigned number = 0; number != 128; ++number) {
-        const bool known = std::any_of(vectors.begin(), vectors.end(), [&](const vector_row& v) { return static_cast<unsigned>(v.id) == number; });
+        const bool known = std::any_of(vectors.begin(), vectors.end(),
+                                       [&](const vector_row& v) { return static_cast<unsigned>(v.id) == number; });
         CHECK((find_property(number) != nullptr) == known);
         if (!known) CHECK(check_properties(std::string(1, static_cast<char>(number)), packet_type::publish) == errc::unknown_property);
     }
@@ -241,8 +242,10 @@ TEST_CASE("codec: a Subscription Identifier is 1 to 268,435,455, and single in S
     CHECK(subscribe_with(props.set<id::subscription_identifier>(wire::varint_max)) == errc::none);
     CHECK(subscribe_with(props.set<id::subscription_identifier>(wire::varint_max + 1)) == errc::property_value);
     const std::string twice = hex("0B 01 0B 02");
-    CHECK(encode_error(subscribe{.id = packet_id{1}, .props = properties_view<packet_type::subscribe>(twice), .subscriptions = {{.filter = "a"}}}, v5)
-          == errc::property_repeated);
+    CHECK(encode_error(subscribe{.id = packet_id{1},
+                                 .props = properties_view<packet_type::subscribe>(twice),
+                                 .subscriptions = {{.filter = "a"}}},
+                       v5) == errc::property_repeated);
     CHECK(decode_error("30 06 00 01 61 02 0B 00", v5) == errc::property_value);
 }
 
@@ -258,7 +261,8 @@ TEST_CASE("codec: a PUBLISH lists all its Subscription Identifiers, equal ones t
     CHECK(to_hex(props.bytes()) == "0B 05 0B 06");
 }
 
-TEST_CASE("codec: both halves of a User Property are strings, and may be empty", "[codec][v5:MQTT-1.5.7-1][v5:MQTT-1.5.4-1][v5:MQTT-1.5.4-2]") {
+TEST_CASE("codec: both halves of a User Property are strings, and may be empty",
+          "[codec][v5:MQTT-1.5.7-1][v5:MQTT-1.5.4-1][v5:MQTT-1.5.4-2]") {
     CHECK(check<packet_type::publish>("26 00 00 00 00") == errc::none);
     CHECK(check<packet_type::publish>("26 00 01 FF 00 01 61") == errc::not_utf8);
     CHECK(check<packet_type::publish>("26 00 01 61 00 01 FF") == errc::not_utf8);
