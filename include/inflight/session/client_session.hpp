@@ -112,11 +112,8 @@ public:
         return requests_.add(p, tag, preferred);
     }
 
-    /// Nobody waits for the outcome of that operation any more. The operation itself goes on.
-    void detach(operation tag, packet_id id) {
-        outgoing_.detach(tag, id);
-        requests_.detach(tag, id);
-    }
+    /// Nobody waits for the outcome of that operation any more. The operation itself goes on. False: it has its outcome.
+    bool detach(operation tag, packet_id id) { return outgoing_.detach(tag, id) || requests_.detach(tag, id); }
 
     /// The application has this message. errc::stale_delivery, errc::unknown_packet_id (also when repeated),
     /// errc::not_supported (a refusal in 3.1.1).
@@ -132,11 +129,25 @@ public:
         if (!options_.keep_session) has_state_ = false;
     }
 
-    /// No wish is accepted from now on; everything that is open gets `error` as its outcome.
-    void stop(errc error) {
-        outgoing_.stop(error);
-        requests_.stop(error);
+    /// Everything that is open gets `error` as its outcome.
+    void abandon(errc error) {
+        outgoing_.abandon(error);
+        requests_.abandon(error);
     }
+
+    /// No wish is accepted from now on.
+    void stop() {
+        outgoing_.stop();
+        requests_.stop();
+    }
+
+    /// The next connection leads to a broker that knows nothing of this session: it is begun anew there.
+    void server_changed() {
+        if (!options_.keep_session) has_state_ = false;
+    }
+
+    /// The connection is to be closed for a reason that lies outside the protocol.
+    void fail(errc error) { link_.fail(error); }
 
     /// What is to be written next. Valid until written() or transport_closed() is called; wishes do not disturb it.
     std::span<const std::string_view> output() { return link_.output.next(); }

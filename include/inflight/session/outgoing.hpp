@@ -67,10 +67,16 @@ public:
     }
 
     /// Nobody waits for the outcome of this message any more; the message itself goes its way. [v5:MQTT-4.1.0-1]
-    void detach(operation tag, packet_id id) {
+    /// False when its outcome is there already.
+    bool detach(operation tag, packet_id id) {
         const slot s = queue_.find(id);
-        if (s != nil && queue_[s].tag == tag) queue_[s].tag = 0;
+        if (s == nil || queue_[s].tag != tag) return false;
+        queue_[s].tag = 0;
+        return true;
     }
+
+    /// No publish() is accepted from now on.
+    void stop() { stopped_ = true; }
 
     /// PUBACK, PUBREC or PUBCOMP. An identifier that names nothing is answered if it is a PUBREC, and ignored otherwise.
     errc acknowledged(packet_type type, packet_id id, reason_code reason, time_point now) {
@@ -148,9 +154,8 @@ public:
         }
     }
 
-    /// No publish() is accepted from now on, and every message that has no outcome gets this one.
-    void stop(errc error) {
-        stopped_ = true;
+    /// Every message that has no outcome gets this one. A store keeps them for another session.
+    void abandon(errc error) {
         settle_written();
         for (const stage at : {stage::in_flight, stage::writing, stage::waiting})
             for (const qos level : {qos::at_most_once, qos::at_least_once})

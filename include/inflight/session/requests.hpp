@@ -41,9 +41,11 @@ public:
         return start(std::move(r));
     }
 
-    void detach(operation tag, packet_id id) {
+    bool detach(operation tag, packet_id id) {
         const auto found = open_.find(id);
-        if (found != open_.end() && found->second.tag == tag) found->second.tag = 0;
+        if (found == open_.end() || found->second.tag != tag) return false;
+        found->second.tag = 0;
+        return true;
     }
 
     /// CONNACK. `renew`: the broker knows none of our subscriptions.
@@ -83,8 +85,9 @@ public:
         return errc::none;
     }
 
-    void stop(errc error) {
-        stopped_ = true;
+    void stop() { stopped_ = true; }
+
+    void abandon(errc error) {
         while (!open_.empty()) settle(open_.begin(), error, {});
     }
 

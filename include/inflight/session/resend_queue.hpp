@@ -1,6 +1,7 @@
 // inflight/session/resend_queue.hpp - every message accepted from the application: one record with one state.
 #pragma once
 
+#include <inflight/codec/encode.hpp>
 #include <inflight/session/flow.hpp>
 #include <inflight/session/id_table.hpp>
 #include <inflight/session/options.hpp>

@@ -1,0 +1,480 @@
+// inflight/async_client/core.hpp - drives one session over one transport after the other.
+//
+// Theory of operation. A supervisor (supervisor.hpp) decides what is to be connected; the core moves bytes: a read loop, a
+// write loop, a timer. Whatever happens, from inside or from a user's call, is one step(): the lock is held, the session
+// takes the event, its outputs are carried out - operations completed by posting their handlers, messages queued - and the
+// lock is released. After a turn of the event loop everything that has accumulated goes out in one gather write.
+// Handlers of I/O run on the client's executor, one at a time; only step() is entered from other threads.
+#pragma once
+
+#include <inflight/async_client/inbound_queue.hpp>
+#include <inflight/async_client/observer.hpp>
+#include <inflight/async_client/operation.hpp>
+#include <inflight/codec/print.hpp>
+
+#include <asio/buffer.hpp>
+#include <asio/dispatch.hpp>
+#include <asio/error.hpp>
+
+#include <mutex>
+
+namespace inflight::detail {
+
+template <class Transport, session_store Store, class Mutex>
+class core : public acknowledger, public std::enable_shared_from_this<core<Transport, Store, Mutex>> {
+public:
+    using clock = typename Transport::clock_type;
+    using timer = typename Transport::timer_type;
+    using lock_type = std::unique_lock<Mutex>;
+    template <class Result>
+    using waiters = std::deque<pending<Result>*>;
+
+    core(asio::any_io_executor executor, client_options options, Store store)
+        : executor_(std::move(executor)), options_(std::move(options)), session_(options_, std::move(store)),
+          session_timer_(executor_), inbound_(options_.max_inbound_messages, options_.max_inbound_bytes) {}
+    virtual ~core() = default;
+
+    const asio::any_io_executor& executor() const { return executor_; }
+    const client_options& options() const { return options_; }
+    void set_observer(observer* o) { observer_ = o; }
+
+    // Wishes.
+
+    publish_result publish(const inflight::publish& p, operation tag) {
+        const lock_type lock(mutex_);
+        const publish_result r = session_.publish(p, tag, preferred_, clock::now());
+        if (r) schedule_flush();
+        return r;
+    }
+
+    template <class Packet>
+    result<packet_id> request(const Packet& p, operation tag) {
+        const lock_type lock(mutex_);
+        const result<packet_id> id = start_request(p, tag);
+        if (id) schedule_flush();
+        return id;
+    }
+
+    template <class Handler>
+    void start_publish(const message& m, Handler handler) {
+        auto* op = make_pending<publish_ack>(std::move(handler), executor_);
+        const lock_type lock(mutex_);
+        const publish_result r = session_.publish(m.packet(), op->tag(), preferred_, clock::now());
+        if (!r) return op->complete(to_errc(r.status));
+        assign_cancellation(op, packet_id{r.mid});
+        schedule_flush();
+    }
+
+    template <class Packet, class Handler>
+    void start_request(const Packet& p, Handler handler, std::in_place_t) {
+        auto* op = make_pending<subscribe_ack>(std::move(handler), executor_);
+        const lock_type lock(mutex_);
+        const result<packet_id> id = start_request(p, op->tag());
+        if (!id) return op->complete(id.error());
+        assign_cancellation(op, *id);
+        schedule_flush();
+    }
+
+    template <class Handler>
+    void start_receive(Handler handler) {
+        auto* op = make_pending<received_message>(std::move(handler), executor_);
+        const lock_type lock(mutex_);
+        acknowledge_oldest_taken();
+        if (!inbound_.empty()) {
+            op->complete({}, take());
+        } else if (final_error_) {
+            op->complete(final_error_);
+        } else {
+            receivers_.push_back(op);
+            assign_cancellation(op, receivers_);
+        }
+        schedule_flush();
+    }
+
+    /// The oldest message that waits, if any, for callers that have no handler.
+    std::optional<received_message> try_receive() {
+        const lock_type lock(mutex_);
+        if (inbound_.empty()) return std::nullopt;
+        received_message m = take();
+        taken_.pop_back(); // Its caller acknowledges it by name.
+        schedule_flush();
+        return m;
+    }
+
+    std::error_code acknowledge(const delivery& d, reason_code reason) override {
+        const lock_type lock(mutex_);
+        const errc bad = session_.acknowledge(d, reason);
+        schedule_flush();
+        return bad == errc::none ? std::error_code{} : make_error_code(bad);
+    }
+
+    template <class F>
+    auto with_session(F&& f) {
+        const lock_type lock(mutex_);
+        schedule_flush();
+        return f(session_, clock::now());
+    }
+
+    std::uint64_t dropped_messages() {
+        const lock_type lock(mutex_);
+        return dropped_;
+    }
+
+protected:
+    // What the supervisor decides.
+    virtual void on_connack(const event::connected& e) = 0;
+    virtual void on_refusal(const event::refused& e) = 0;
+    virtual void on_server_disconnect(const event::disconnected& e) = 0;
+    virtual void on_step() = 0;                         // After every step: is something drained, or to be closed?
+    virtual void on_closed(std::error_code error) = 0;  // The transport and its handlers are gone.
+
+    // Runs with the lock held: one event for the session, then all that follows from it.
+    template <class F>
+    void step(F&& f) {
+        f();
+        settle_events();
+        on_step();
+        arm_session_timer();
+    }
+
+    void opened(std::shared_ptr<Transport> transport, protocol_version version) {
+        transport_ = std::move(transport);
+        partial_.clear();
+        reading_ = writing_ = paused_ = shut_down_ = false;
+        close_error_ = {};
+        step([&] { session_.transport_opened(version); });
+        read();
+        flush();
+    }
+
+    /// Ends the connection: from now on only the ends of pending handlers are awaited.
+    void close(std::error_code error) {
+        if (!transport_ || closing_) return;
+        closing_ = true;
+        close_error_ = error;
+        transport_->close();
+        session_timer_.cancel();
+        timer_armed_ = false;
+        closed_when_idle();
+    }
+
+    /// No more output: what the peer still sends is read and thrown away until it closes, so that the last bytes we sent
+    /// are not lost to a reset.
+    void shut_down() {
+        if (!transport_ || shut_down_) return;
+        shut_down_ = true;
+        transport_->shutdown();
+        if (!reading_) read();
+    }
+
+    void schedule_flush() {
+        if (flush_scheduled_) return;
+        flush_scheduled_ = true;
+        asio::post(executor_, [self = this->shared_from_this()] {
+            const lock_type lock(self->mutex_);
+            self->flush_scheduled_ = false;
+            self->step([&] { self->resume_reading(); });
+            self->flush();
+        });
+    }
+
+    /// Every operation that has no outcome gets this one.
+    void abandon(std::error_code error) {
+        abandon_error_ = error;
+        session_.abandon(errc::shutting_down);
+        settle_events();
+        abandon_error_ = {};
+        for (auto* op : std::exchange(receivers_, {})) op->complete(error);
+    }
+
+    template <class Result>
+    void complete_all(waiters<Result>& ops, std::error_code error, const Result& result) {
+        for (auto* op : std::exchange(ops, {})) op->complete(error, result);
+    }
+
+    // Cancelling an operation that has a name in the session: gives up waiting for it, and hurts nothing else.
+    template <class Op>
+    void assign_cancellation(Op* op, packet_id id) {
+        auto slot = op->cancellation_slot();
+        if (!slot.is_connected()) return;
+        slot.assign([weak = this->weak_from_this(), op, id](asio::cancellation_type) {
+            const auto self = weak.lock();
+            if (!self) return;
+            const lock_type lock(self->mutex_);
+            if (self->session_.detach(op->tag(), id)) op->complete(asio::error::operation_aborted);
+        });
+    }
+
+    // Cancelling an operation that waits in a list.
+    template <class Op, class Result>
+    void assign_cancellation(Op* op, waiters<Result>& list) {
+        auto slot = op->cancellation_slot();
+        if (!slot.is_connected()) return;
+        slot.assign([weak = this->weak_from_this(), op, &list](asio::cancellation_type) {
+            const auto self = weak.lock();
+            if (!self) return;
+            const lock_type lock(self->mutex_);
+            const auto found = std::find(list.begin(), list.end(), op);
+            if (found == list.end()) return;
+            list.erase(found);
+            op->complete(asio::error::operation_aborted);
+        });
+    }
+
+    Mutex mutex_{};
+    asio::any_io_executor executor_;
+    client_options options_;
+    client_session<Store> session_;
+    observer* observer_ = nullptr;
+    protocol_version preferred_ = protocol_version::v5; // What is not connected yet is checked against it.
+    std::shared_ptr<Transport> transport_{};
+    std::error_code final_error_{}; // Why there will be no connection any more, unless one is asked for anew.
+    bool closing_ = false;
+
+private:
+    result<packet_id> start_request(const subscribe& p, operation tag) { return session_.subscribe(p, tag, preferred_); }
+    result<packet_id> start_request(const unsubscribe& p, operation tag) { return session_.unsubscribe(p, tag, preferred_); }
+
+    // Reading.
+
+    void read() {
+        if (reading_ || closing_ || !transport_) return;
+        reading_ = true;
+        transport_->async_read([self = this->shared_from_this(), t = transport_](std::error_code error, std::string_view bytes) {
+            self->on_read(error, bytes);
+        });
+    }
+
+    void on_read(std::error_code error, std::string_view bytes) {
+        {
+            const lock_type lock(mutex_);
+            reading_ = false;
+            if (closing_) return closed_when_idle();
+            if (error) return close(error);
+            if (shut_down_) return read();
+        }
+        take_bytes(bytes);
+        const lock_type lock(mutex_);
+        if (closing_) return;
+        step([] {});
+        if (!paused_) read();
+        flush();
+    }
+
+    // Packet by packet, the lock is taken for each; what is left is the beginning of one that is not complete.
+    void take_bytes(std::string_view bytes) {
+        if (!partial_.empty()) {
+            partial_.append(bytes);
+            const std::size_t taken = take_packets(partial_);
+            partial_.erase(0, taken);
+            if (partial_.empty()) partial_.shrink_to_fit();
+        } else {
+            bytes.remove_prefix(take_packets(bytes));
+            partial_ = bytes;
+        }
+    }
+
+    std::size_t take_packets(std::string_view bytes) {
+        std::size_t taken = 0;
+        while (taken != bytes.size()) {
+            const lock_type lock(mutex_);
+            if (closing_ || !may_take()) break;
+            const std::size_t n = session_.received(bytes.substr(taken), clock::now());
+            if (n == 0) break;
+            if (observer_ && observer_->wants_packets()) trace(false, bytes.substr(taken, n));
+            settle_events();
+            taken += n;
+        }
+        return taken;
+    }
+
+    // A full inbound queue pauses the reading, except while an operation of ours awaits an answer, which may be behind the
+    // next message: then it goes on up to a hard limit.
+    bool may_take() {
+        if (!inbound_.is_full()) return true;
+        const bool awaiting = session_.in_flight() != 0 || session_.open_requests() != 0;
+        const bool drops = session_.version() == protocol_version::v5 &&
+                           options_.on_inbound_overflow == inflight::inbound_overflow::drop_qos_0;
+        if (!inbound_.is_overfull() && (awaiting || drops)) return true;
+        if (awaiting) {
+            session_.fail(errc::inbound_overflow);
+            return false;
+        }
+        if (!paused_) session_.reading_paused(clock::now());
+        paused_ = true;
+        return false;
+    }
+
+    void resume_reading() {
+        if (!paused_ || closing_ || !transport_) return;
+        if (inbound_.is_full() && session_.in_flight() == 0 && session_.open_requests() == 0) return;
+        paused_ = false;
+        session_.reading_resumed(clock::now());
+        asio::post(executor_, [self = this->shared_from_this(), t = transport_] {
+            if (t == self->transport_ && !self->closing_) self->on_read({}, {});
+        });
+    }
+
+    // Writing.
+
+    void flush() {
+        if (writing_ || closing_ || !transport_) return;
+        const auto pieces = session_.output();
+        if (pieces.empty()) return on_step();
+        buffers_.clear();
+        for (const std::string_view piece : pieces.first(std::min<std::size_t>(pieces.size(), 64)))
+            buffers_.emplace_back(piece.data(), piece.size());
+        writing_ = true;
+        transport_->async_write(std::span<const asio::const_buffer>(buffers_), [self = this->shared_from_this(), t = transport_](std::error_code error, std::size_t n) {
+            self->on_written(error, n);
+        });
+    }
+
+    void on_written(std::error_code error, std::size_t n) {
+        const lock_type lock(mutex_);
+        writing_ = false;
+        if (closing_) return closed_when_idle();
+        if (error) return close(error);
+        if (observer_ && observer_->wants_packets()) trace_output(n);
+        step([&] { session_.written(n, clock::now()); });
+        flush();
+    }
+
+    // Bytes that a pending handler may still use are not given up before it has ended.
+    void closed_when_idle() {
+        if (reading_ || writing_) return;
+        asio::post(executor_, [self = this->shared_from_this(), t = transport_] {
+            const lock_type lock(self->mutex_);
+            if (t != self->transport_ || !self->closing_) return;
+            self->closing_ = false;
+            self->transport_.reset();
+            const std::error_code error = self->close_error_;
+            self->session_.transport_closed();
+            self->settle_events();
+            self->on_closed(error);
+        });
+    }
+
+    // Time.
+
+    void arm_session_timer() {
+        const auto due = session_.deadline();
+        if (!due || closing_) return;
+        if (timer_armed_ && *due >= armed_for_) return; // It will be armed anew when it goes off.
+        timer_armed_ = true;
+        armed_for_ = *due;
+        session_timer_.expires_at(*due);
+        session_timer_.async_wait([self = this->shared_from_this()](std::error_code error) {
+            if (error) return; // Set to an earlier time, or closed.
+            const lock_type lock(self->mutex_);
+            self->timer_armed_ = false;
+            if (!self->transport_ || self->closing_) return;
+            self->step([&] { self->session_.deadline_reached(clock::now()); });
+            self->flush();
+        });
+    }
+
+    // The session's outputs.
+
+    void settle_events() {
+        while (auto e = session_.next_event())
+            std::visit([this](auto& one) { on(one); }, *e);
+    }
+
+    void on(event::connected& e) { on_connack(e); }
+    void on(event::refused& e) { on_refusal(e); }
+    void on(event::disconnected& e) { on_server_disconnect(e); }
+    void on(event::oversized& e) {
+        if (observer_) observer_->on_oversized(e.topic, e.size);
+    }
+
+    void on(event::message& e) {
+        received_message m;
+        static_cast<message&>(m) = own(e.packet);
+        m.dup = e.packet.dup;
+        m.mid = number(e.packet.id);
+        m.delivery = e.delivery;
+        const bool is_kept = m.qos != qos::at_most_once || !inbound_.is_full() || session_.version() != protocol_version::v5 ||
+                             options_.on_inbound_overflow != inflight::inbound_overflow::drop_qos_0;
+        if (!is_kept) return (void)++dropped_;
+        if (options_.manual_ack && m.qos != qos::at_most_once) m.handle = ack_handle(this->weak_from_this(), m.delivery);
+        inbound_.push(std::move(m));
+        if (observer_) observer_->on_message_queued();
+        if (receivers_.empty()) return;
+        auto* op = receivers_.front();
+        receivers_.pop_front();
+        op->complete({}, take());
+    }
+
+    void on(event::published& e) {
+        if (e.tag == observer_tag) return observer_->on_published(e);
+        std::error_code error;
+        if (e.error != errc::none) error = abandon_error_ ? abandon_error_ : make_error_code(e.error);
+        else if (is_refusal(e.reason)) error = e.reason;
+        pending<publish_ack>::of(e.tag)->complete(error, {number(e.id), e.reason});
+    }
+
+    void on(event::replied& e) {
+        if (e.tag == observer_tag || e.tag == 0) {
+            if (observer_) observer_->on_replied(std::move(e));
+            return;
+        }
+        std::error_code error;
+        if (e.error != errc::none) error = abandon_error_ ? abandon_error_ : make_error_code(e.error);
+        else if (!e.reasons.empty() && std::all_of(e.reasons.begin(), e.reasons.end(), is_refusal)) error = e.reasons.front();
+        pending<subscribe_ack>::of(e.tag)->complete(error, {number(e.id), std::move(e.reasons)});
+    }
+
+    // Receiving.
+
+    received_message take() {
+        received_message m = inbound_.pop();
+        taken_.push_back(m.delivery);
+        return m;
+    }
+
+    // Who asks for the next message has the one before: of those handed out, the oldest is acknowledged.
+    void acknowledge_oldest_taken() {
+        if (taken_.empty()) return;
+        const delivery d = taken_.front();
+        taken_.pop_front();
+        if (!options_.manual_ack) (void)session_.acknowledge(d); // Stale after a reconnect: then it comes again.
+    }
+
+    // Tracing: every packet as one printed line.
+
+    void trace(bool sent, std::string_view bytes) {
+        const auto f = next_frame(bytes, session_.version());
+        if (!f) return;
+        const auto p = decode(*f, session_.version());
+        observer_->on_packet(sent, p ? print(*p, session_.version()) : std::string(row(p.error()).text));
+    }
+
+    void trace_output(std::size_t size) {
+        for (const std::string_view piece : session_.output()) {
+            const std::size_t n = std::min(size, piece.size());
+            traced_.append(piece.substr(0, n));
+            size -= n;
+        }
+        std::size_t done = 0;
+        for (auto f = next_frame(traced_, session_.version()); f; f = next_frame(std::string_view(traced_).substr(done), session_.version())) {
+            trace(true, std::string_view(traced_).substr(done, f->size));
+            done += f->size;
+        }
+        traced_.erase(0, done);
+    }
+
+    timer session_timer_;
+    time_point armed_for_{};
+    inbound_queue inbound_;
+    waiters<received_message> receivers_{};
+    std::deque<delivery> taken_{}; // Handed out and not acknowledged yet.
+    std::string partial_{}, traced_{};
+    std::vector<asio::const_buffer> buffers_{};
+    std::error_code close_error_{}, abandon_error_{};
+    std::uint64_t dropped_ = 0;
+    bool reading_ = false, writing_ = false, paused_ = false, shut_down_ = false;
+    bool flush_scheduled_ = false, timer_armed_ = false;
+};
+
+} // namespace inflight::detail

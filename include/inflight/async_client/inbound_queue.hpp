@@ -1,0 +1,84 @@
+// inflight/async_client/inbound_queue.hpp - received messages on their way to the application.
+#pragma once
+
+#include <inflight/async_client/options.hpp>
+
+#include <deque>
+#include <memory>
+
+namespace inflight {
+
+namespace detail {
+
+struct acknowledger { // The client, as a handle sees it.
+    virtual std::error_code acknowledge(const delivery& d, reason_code reason) = 0;
+
+protected:
+    ~acknowledger() = default;
+};
+
+} // namespace detail
+
+/// The duty to acknowledge one message; with manual_ack every received QoS 1 and 2 message carries one. Move-only. Dropping it
+/// unused acknowledges nothing, so that the broker delivers the message again in a later connection.
+class ack_handle {
+public:
+    ack_handle() = default;
+    ack_handle(std::weak_ptr<detail::acknowledger> client, const delivery& d) : client_(std::move(client)), delivery_(d) {}
+    ack_handle(ack_handle&&) = default;
+    ack_handle& operator=(ack_handle&&) = default;
+
+    /// Acknowledges; with a Reason Code of 0x80 and above (5.0 only) refuses. QoS 2: this is when PUBREC goes out.
+    /// Acknowledgements leave in the order in which the messages came, so that one may wait for an earlier one.
+    /// Errors: errc::stale_delivery (a QoS 1 message of an earlier connection, a QoS 2 message of a lost session),
+    /// errc::unknown_packet_id (repeated), errc::shutting_down (the client is gone), errc::not_supported.
+    std::error_code ack(reason_code reason = reason_code::success) const {
+        const auto client = client_.lock();
+        return client ? client->acknowledge(delivery_, reason) : make_error_code(errc::shutting_down);
+    }
+
+private:
+    std::weak_ptr<detail::acknowledger> client_{};
+    delivery delivery_{};
+};
+
+/// A message as it was received. Its QoS is that of the delivery.
+struct received_message : message {
+    bool dup = false;
+    std::uint16_t mid = 0;    // The packet identifier; 0 for QoS 0.
+    inflight::delivery delivery{};
+    ack_handle handle{};      // With manual_ack.
+};
+
+/// Bounded by count and by bytes.
+class inbound_queue {
+public:
+    inbound_queue(std::size_t max_messages, std::size_t max_bytes) : max_messages_(std::max<std::size_t>(max_messages, 1)), max_bytes_(max_bytes) {}
+
+    bool empty() const { return messages_.empty(); }
+    std::size_t size() const { return messages_.size(); }
+    bool is_full() const { return messages_.size() >= max_messages_ || bytes_ >= max_bytes_; }
+    /// Beyond this nothing is taken any more, whatever for.
+    bool is_overfull() const { return bytes_ >= 2 * max_bytes_ || messages_.size() >= 64 * max_messages_ + 65'536; }
+
+    void push(received_message m) {
+        bytes_ += size_of(m);
+        messages_.push_back(std::move(m));
+    }
+
+    received_message pop() {
+        received_message m = std::move(messages_.front());
+        messages_.pop_front();
+        bytes_ -= size_of(m);
+        return m;
+    }
+
+private:
+    static std::size_t size_of(const received_message& m) { return m.topic.size() + m.payload.size() + m.props.bytes().size(); }
+
+    std::size_t max_messages_, max_bytes_;
+    std::size_t bytes_ = 0;
+    std::deque<received_message> messages_{};
+};
+
+} // namespace inflight

@@ -1,0 +1,34 @@
+// inflight/async_client/observer.hpp - who is told what happens to a client as a whole.
+#pragma once
+
+#include <inflight/async_client/options.hpp>
+
+namespace inflight::detail {
+
+/// Called with the client's lock held: takes note and returns, and calls nothing of the client.
+struct observer {
+    virtual void on_connected(connect_result) {}
+    virtual void on_connect_failed(connect_result) {}  // Final: no other attempt is made.
+    virtual void on_disconnected(disconnect_result) {} // Had been connected.
+    virtual void on_message_queued() {}                // There is one more to take.
+    virtual void on_published(const event::published&) {}
+    virtual void on_replied(event::replied) {} // tag 0: subscriptions were renewed.
+    virtual void on_oversized(std::string_view, std::size_t) {}
+    virtual void on_packet(bool, std::string) {} // True: sent. One printed packet.
+    virtual bool wants_packets() const { return false; }
+
+protected:
+    ~observer() = default;
+};
+
+/// The tag of operations whose outcome goes to the observer.
+inline constexpr operation observer_tag = 1;
+
+/// A lock for a client that is used from one thread, or one strand, only.
+struct null_mutex {
+    void lock() {}
+    void unlock() {}
+    bool try_lock() { return true; }
+};
+
+} // namespace inflight::detail

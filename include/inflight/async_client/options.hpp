@@ -1,0 +1,94 @@
+// inflight/async_client/options.hpp - what a client is told beyond its session: brokers, time limits, queues.
+#pragma once
+
+#include <inflight/session/client_session.hpp>
+
+#include <functional>
+
+namespace inflight {
+
+/// Where a broker listens. `host` is a name, or an IPv4 or IPv6 literal, the latter with or without brackets.
+struct broker {
+    std::string host = "localhost";
+    std::uint16_t port = 1883;
+};
+
+/// What becomes of QoS 0 messages when the inbound queue is full (5.0; in 3.1.1 reading always pauses).
+enum class inbound_overflow : std::uint8_t { drop_qos_0, pause_reading };
+
+struct client_options : session_options {
+    /// Tried in turn. Going to another one begins the session anew, unless they share sessions.
+    std::vector<broker> brokers{broker{}};
+    bool brokers_share_sessions = false;
+    /// Empty: 5.0, falling back to 3.1.1 when a broker refuses it or closes in answer to its CONNECT.
+    std::optional<protocol_version> version{};
+
+    /// For all of resolving, connecting, handshakes and CONNACK together.
+    std::chrono::milliseconds connect_timeout{10'000};
+    /// Wait before reconnecting: the first time, and at most; doubled each time, give or take a quarter.
+    std::chrono::milliseconds reconnect_delay{1'000};
+    std::chrono::milliseconds max_reconnect_delay{120'000};
+    /// The wait starts over only after a connection has lasted this long.
+    std::chrono::milliseconds stable_after{10'000};
+    /// False: a first connection that fails is final.
+    bool retry_first_connection = true;
+    /// Asked when the broker refuses for a reason that a repetition will not cure (bad credentials, banned ...) or says
+    /// that another client took the session over; true tries again all the same. Runs with the client's I/O, must not block.
+    std::function<bool(std::error_code)> retry_after_refusal{};
+
+    /// Received messages that wait for the application, by count and by bytes. In 5.0 the count is also our Receive
+    /// Maximum, if that is lower than receive_maximum, so that the broker does the waiting.
+    std::size_t max_inbound_messages = 1024;
+    std::size_t max_inbound_bytes = std::size_t{32} << 20;
+    inflight::inbound_overflow on_inbound_overflow = inflight::inbound_overflow::drop_qos_0;
+    /// Messages are acknowledged by an explicit call only.
+    bool manual_ack = false;
+
+    /// How long disconnecting waits for what is not acknowledged yet.
+    std::chrono::milliseconds drain_timeout{10'000};
+
+    /// Seed of the jitter and of a generated client identifier. Empty: a random one.
+    std::optional<std::uint64_t> seed{};
+
+    /// The session outlives the process: it is resumed from the first connect on and not ended by disconnecting. Needs a
+    /// client_id. 5.0: the broker keeps it for `expiry`, rounded down to seconds, when the connection is gone.
+    client_options& keep_session_for(std::chrono::seconds expiry) {
+        keep_session = true;
+        session_expiry = expiry;
+        return *this;
+    }
+};
+
+/// What CONNACK said.
+struct connect_result {
+    std::error_code error{};      // What went wrong; none when connected.
+    reason_code reason{};         // The broker's answer, if it gave one.
+    int return_code = 0;          // The same as the number seen on the wire, in the version last tried.
+    protocol_version version = protocol_version::v5;
+    bool session_present = false; // The broker has resumed the session.
+    bool session_lost = false;    // It had one of ours, and has it no more.
+    std::string reason_string{};  // The broker's own words (5.0), if any.
+    explicit operator bool() const { return !error; }
+};
+
+/// The outcome of a publish.
+struct publish_ack {
+    std::uint16_t mid = 0;
+    reason_code reason{}; // Of PUBACK, PUBREC or PUBCOMP; success for QoS 0.
+};
+
+/// The broker's answer to SUBSCRIBE or UNSUBSCRIBE: one code for each filter, in their order. Granted QoS, or a refusal.
+struct subscribe_ack {
+    std::uint16_t mid = 0;
+    std::vector<reason_code> reasons{};
+};
+
+/// Why a connection ended.
+struct disconnect_result {
+    std::error_code error{};     // none: disconnect() was called.
+    reason_code reason{};        // Of the broker's DISCONNECT (5.0), if it sent one.
+    std::string reason_string{}; // The broker's own words (5.0), if any.
+    bool is_final = false;       // There will be no reconnecting.
+};
+
+} // namespace inflight

@@ -1,0 +1,372 @@
+// inflight/async_client/supervisor.hpp - decides what is to be connected, when, how often, and when to give up.
+//
+// States: idle -> opening -> open -> (lost) -> waiting -> opening ...; stopping leads from any of them to idle. An attempt
+// has one time limit for resolving, connecting, handshakes and CONNACK together.
+#pragma once
+
+#include <inflight/async_client/backoff.hpp>
+#include <inflight/async_client/core.hpp>
+
+namespace inflight::detail {
+
+template <class Transport, session_store Store, class Mutex>
+class supervisor final : public core<Transport, Store, Mutex> {
+    using base = core<Transport, Store, Mutex>;
+    using typename base::clock;
+    using typename base::lock_type;
+    using typename base::timer;
+    template <class Result>
+    using waiters = typename base::template waiters<Result>;
+
+public:
+    supervisor(asio::any_io_executor executor, client_options options, Store store)
+        : supervisor(std::move(executor), prepare(std::move(options)), std::move(store), 0) {}
+
+    /// Begins to connect, if it has not begun; the operation completes with the first CONNACK, or when it is given up.
+    template <class Handler>
+    void start_connect(Handler handler) {
+        auto* op = make_pending<connect_result>(std::move(handler), this->executor_);
+        const lock_type lock(this->mutex_);
+        if (state_ == state::shut_down) return op->complete(errc::shutting_down);
+        if (this->session_.is_connected()) return op->complete(errc::already_running);
+        connecting_.push_back(op);
+        this->assign_cancellation(op, connecting_);
+        begin();
+    }
+
+    void connect() {
+        const lock_type lock(this->mutex_);
+        begin();
+    }
+
+    void set_brokers(std::vector<broker> brokers) {
+        const lock_type lock(this->mutex_);
+        this->options_.brokers = std::move(brokers);
+        broker_ = 0;
+    }
+
+    void set_reconnect_delay(std::chrono::milliseconds first, std::chrono::milliseconds greatest) {
+        const lock_type lock(this->mutex_);
+        backoff_.configure(first, greatest);
+    }
+
+    void set_retry_first_connection(bool retry) {
+        const lock_type lock(this->mutex_);
+        this->options_.retry_first_connection = retry;
+    }
+
+    /// Drains, says DISCONNECT, closes. The result is the number of messages left without an acknowledgement.
+    template <class Handler>
+    void start_disconnect(std::chrono::milliseconds drain, reason_code reason, Handler handler) {
+        auto* op = make_pending<std::size_t>(std::move(handler), this->executor_);
+        const lock_type lock(this->mutex_);
+        if (state_ == state::idle || state_ == state::shut_down) return op->complete(errc::not_connected, this->session_.unsettled());
+        disconnecting_.push_back(op);
+        this->assign_cancellation(op, disconnecting_);
+        if (stopping_ != stopping::no) return;
+        stopping_ = stopping::draining;
+        disconnect_reason_ = reason;
+        asio::post(this->executor_, [self = self_ptr(), drain] {
+            const lock_type l(self->mutex_);
+            self->set_drain_timer(drain);
+            self->step([] {});
+            self->flush_now();
+        });
+    }
+
+    /// Drops the connection, if there is one, and connects anew at once.
+    void reconnect() {
+        const lock_type lock(this->mutex_);
+        asio::post(this->executor_, [self = self_ptr()] {
+            const lock_type l(self->mutex_);
+            self->backoff_.reset();
+            if (self->state_ == state::waiting) self->attempt();
+            else if (self->state_ == state::open) self->close({});
+        });
+        begin();
+    }
+
+    /// The owner goes away: nothing is drained, everything completes with errc::shutting_down.
+    void shut_down() {
+        const lock_type lock(this->mutex_);
+        if (state_ == state::shut_down) return;
+        state_ = state::shut_down;
+        this->observer_ = nullptr;
+        this->final_error_ = errc::shutting_down;
+        ++attempt_;
+        this->session_.stop();
+        give_up(errc::shutting_down);
+        asio::dispatch(this->executor_, [self = self_ptr()] {
+            const lock_type l(self->mutex_);
+            self->attempt_timer_.cancel();
+            self->drain_timer_.cancel();
+            if (self->opening_) self->opening_->close();
+            self->opening_.reset();
+            self->close(errc::shutting_down);
+        });
+    }
+
+    bool is_idle() {
+        const lock_type lock(this->mutex_);
+        return state_ == state::idle;
+    }
+
+private:
+    enum class state : std::uint8_t { idle, opening, open, waiting, shut_down };
+    enum class stopping : std::uint8_t { no, draining, saying_goodbye };
+    using transport_ptr = std::shared_ptr<Transport>;
+
+    static client_options prepare(client_options options) {
+        const std::uint64_t seed = options.seed ? *options.seed : std::random_device{}();
+        options.seed = seed;
+        std::mt19937_64 random(seed);
+        if (options.client_id.empty()) { // 3.1.1 brokers must take up to 23 letters and digits. [v3:MQTT-3.1.3-5]
+            constexpr std::string_view letters = "0123456789abcdefghijklmnopqrstuvwxyz";
+            options.client_id = "inflight";
+            for (int i = 0; i != 14; ++i) options.client_id.push_back(letters[random() % letters.size()]);
+        } else if (options.keep_session && options.first_packet_id == 1) { // The broker may hold open identifiers of ours.
+            options.first_packet_id = static_cast<std::uint16_t>(1 + random() % 65'535);
+        }
+        const auto most = std::clamp<std::size_t>(options.max_inbound_messages, 1, 65'535);
+        options.receive_maximum = std::min(options.receive_maximum, static_cast<std::uint16_t>(most));
+        if (options.receive_maximum == 0) options.receive_maximum = 1;
+        return options;
+    }
+
+    supervisor(asio::any_io_executor executor, client_options options, Store store, int)
+        : base(std::move(executor), std::move(options), std::move(store)), attempt_timer_(this->executor_),
+          drain_timer_(this->executor_), random_(*this->options_.seed) {
+        backoff_.configure(this->options_.reconnect_delay, this->options_.max_reconnect_delay);
+        this->preferred_ = this->options_.version.value_or(protocol_version::v5);
+    }
+
+    std::shared_ptr<supervisor> self_ptr() { return std::static_pointer_cast<supervisor>(this->shared_from_this()); }
+
+    void begin() {
+        if (state_ != state::idle) return;
+        state_ = state::waiting;
+        stopping_ = stopping::no;
+        this->final_error_ = {};
+        was_connected_ = false;
+        if (!agreed_version_) this->preferred_ = this->options_.version.value_or(protocol_version::v5);
+        asio::post(this->executor_, [self = self_ptr()] {
+            const lock_type l(self->mutex_);
+            if (self->state_ == state::waiting) self->attempt();
+        });
+    }
+
+    // One attempt: a transport, then CONNECT, until CONNACK or the time limit.
+    void attempt() {
+        state_ = state::opening;
+        const std::uint64_t attempt = ++attempt_;
+        last_ = {};
+        last_.version = this->preferred_;
+        opening_ = std::make_shared<Transport>(this->executor_);
+        arm(this->options_.connect_timeout, [this, attempt] { on_attempt_timeout(attempt); });
+        opening_->async_open(this->options_.brokers[broker_ % this->options_.brokers.size()],
+                             [self = self_ptr(), attempt, t = opening_](std::error_code error) {
+                                 const lock_type l(self->mutex_);
+                                 if (attempt == self->attempt_ && t == self->opening_) self->on_open(error);
+                             });
+    }
+
+    void on_open(std::error_code error) {
+        transport_ptr t = std::exchange(opening_, nullptr);
+        if (error) {
+            t->close();
+            return on_lost(error);
+        }
+        state_ = state::open;
+        this->opened(std::move(t), this->preferred_);
+    }
+
+    void on_attempt_timeout(std::uint64_t attempt) {
+        if (attempt != attempt_) return;
+        if (opening_) { // Its handlers may come late, or, of a resolver that hangs, never.
+            ++attempt_;
+            std::exchange(opening_, nullptr)->close();
+            on_lost(errc::connect_timeout);
+        } else if (state_ == state::open && !this->session_.is_connected()) {
+            this->close(errc::connect_timeout);
+        }
+    }
+
+    void on_connack(const event::connected& e) override {
+        attempt_timer_.cancel();
+        ++attempt_;
+        connected_at_ = clock::now();
+        was_connected_ = true;
+        agreed_version_ = e.version;
+        this->preferred_ = e.version;
+        last_ = {};
+        last_.version = e.version;
+        last_.session_present = e.session_present;
+        last_.session_lost = e.session_lost;
+        if (this->observer_) this->observer_->on_connected(last_);
+        this->complete_all(connecting_, {}, last_);
+    }
+
+    void on_refusal(const event::refused& e) override {
+        last_.error = e.connack->reason;
+        last_.reason = e.connack->reason;
+        last_.version = e.version;
+        last_.return_code = connack_byte(e.connack->reason, e.version);
+        if (const auto text = e.connack->props.template get<property_id::reason_string>()) last_.reason_string = *text;
+    }
+
+    void on_server_disconnect(const event::disconnected& e) override {
+        last_.error = e.packet->reason == reason_code::success ? make_error_code(errc::server_disconnected)
+                                                               : make_error_code(e.packet->reason);
+        last_.reason = e.packet->reason;
+        if (const auto text = e.packet->props.template get<property_id::reason_string>()) last_.reason_string = *text;
+    }
+
+    void on_step() override {
+        auto& session = this->session_;
+        if (stopping_ == stopping::draining && session.is_connected() && session.unsettled() == 0 && session.open_requests() == 0)
+            say_goodbye();
+        if (!session.is_closing() || !session.output_empty()) return;
+        if (stopping_ == stopping::saying_goodbye && session.close_reason() == errc::none) return this->base::shut_down();
+        this->close(session.close_reason() == errc::none ? std::error_code{} : make_error_code(session.close_reason()));
+    }
+
+    void on_closed(std::error_code error) override {
+        if (state_ == state::shut_down) return;
+        on_lost(error);
+    }
+
+    // No connection, or none any more: try again, now or later, or give up.
+    void on_lost(std::error_code error) {
+        attempt_timer_.cancel();
+        ++attempt_;
+        const bool had_connack = state_ == state::open && connected_at_.has_value();
+        const bool saw_transport = state_ == state::open;
+        if (had_connack && clock::now() - *connected_at_ >= this->options_.stable_after) backoff_.reset();
+        connected_at_.reset();
+        if (last_.error) error = last_.error; // What the broker said says more.
+        if (!error) error = errc::connection_lost;
+        last_.error = error;
+
+        if (stopping_ == stopping::saying_goodbye) return stop_connecting({}, had_connack);
+        const bool version_refused = last_.error == reason_code::unsupported_protocol_version;
+        if (!had_connack && saw_transport && other_version(version_refused)) return attempt();
+        const bool fatal = is_fatal(error) && !(this->options_.retry_after_refusal && this->options_.retry_after_refusal(error));
+        const bool gives_up = !was_connected_ && !this->options_.retry_first_connection;
+        if (fatal || gives_up) return stop_connecting(error, had_connack);
+        if (had_connack && this->observer_) this->observer_->on_disconnected({error, last_.reason, last_.reason_string, false});
+        if (this->options_.brokers.size() > 1) {
+            ++broker_;
+            if (!this->options_.brokers_share_sessions) this->session_.server_changed();
+        }
+        state_ = state::waiting;
+        arm(backoff_.next(random_), [this] {
+            if (state_ == state::waiting) attempt();
+        });
+    }
+
+    // Until a first CONNACK has come, the versions alternate: 5.0, then 3.1.1 at once, then, after a wait, 5.0 again.
+    bool other_version(bool refused) {
+        if (agreed_version_ || this->options_.version) return false;
+        const bool closed = last_.error == asio::error::eof || last_.error == asio::error::connection_reset ||
+                            last_.error == errc::version_refused || last_.error == asio::error::broken_pipe;
+        if (!refused && !closed) return false;
+        const bool was_v5 = this->preferred_ == protocol_version::v5;
+        this->preferred_ = was_v5 ? protocol_version::v3_1_1 : protocol_version::v5;
+        return was_v5;
+    }
+
+    static bool is_fatal(std::error_code error) {
+        if (error.category() != reason_category()) return false;
+        switch (static_cast<reason_code>(error.value())) {
+            case reason_code::unsupported_protocol_version:
+            case reason_code::client_identifier_not_valid:
+            case reason_code::bad_user_name_or_password:
+            case reason_code::not_authorized:
+            case reason_code::banned:
+            case reason_code::bad_authentication_method:
+            case reason_code::session_taken_over:
+            case reason_code::malformed_packet:
+            case reason_code::protocol_error: return true;
+            default: return false;
+        }
+    }
+
+    void stop_connecting(std::error_code error, bool had_connack) {
+        state_ = state::idle;
+        stopping_ = stopping::no;
+        drain_timer_.cancel();
+        attempt_timer_.cancel();
+        this->final_error_ = error ? error : make_error_code(errc::not_connected);
+        const std::size_t left = this->session_.unsettled();
+        if (this->observer_) {
+            if (had_connack || was_connected_) this->observer_->on_disconnected({error, last_.reason, last_.reason_string, true});
+            else this->observer_->on_connect_failed(last_);
+        }
+        give_up(this->final_error_, left);
+    }
+
+    void give_up(std::error_code error, std::size_t left = 0) {
+        this->abandon(error);
+        this->complete_all(connecting_, error, last_);
+        this->complete_all(disconnecting_, state_ == state::shut_down ? error : std::error_code{}, left);
+    }
+
+    // Disconnecting.
+
+    void say_goodbye() {
+        stopping_ = stopping::saying_goodbye;
+        this->session_.disconnect(disconnect_reason_);
+        set_drain_timer(std::chrono::seconds(1)); // For the last bytes to leave, and the broker to close.
+    }
+
+    void set_drain_timer(std::chrono::milliseconds limit) {
+        drain_timer_.expires_after(limit);
+        drain_timer_.async_wait([self = self_ptr()](std::error_code error) {
+            const lock_type l(self->mutex_);
+            if (error || self->state_ == state::shut_down) return;
+            self->on_drain_timeout();
+        });
+    }
+
+    void on_drain_timeout() {
+        if (stopping_ == stopping::no) return;
+        if (stopping_ == stopping::draining && this->session_.is_connected()) {
+            say_goodbye();
+            return flush_now();
+        }
+        stopping_ = stopping::saying_goodbye;
+        if (state_ == state::open) return this->close({});
+        ++attempt_;
+        if (opening_) std::exchange(opening_, nullptr)->close();
+        stop_connecting({}, false);
+    }
+
+    void flush_now() { this->schedule_flush(); }
+
+    template <class F>
+    void arm(std::chrono::milliseconds after, F f) {
+        attempt_timer_.expires_after(after);
+        attempt_timer_.async_wait([self = self_ptr(), f = std::move(f)](std::error_code error) {
+            const lock_type l(self->mutex_);
+            if (!error && self->state_ != state::shut_down) f();
+        });
+    }
+
+    timer attempt_timer_, drain_timer_;
+    std::mt19937_64 random_;
+    backoff backoff_{};
+    state state_ = state::idle;
+    stopping stopping_ = stopping::no;
+    transport_ptr opening_{};
+    std::uint64_t attempt_ = 0; // Handlers of an earlier attempt find another number.
+    std::size_t broker_ = 0;
+    bool was_connected_ = false;                       // Since begin().
+    std::optional<protocol_version> agreed_version_{}; // That of the first CONNACK.
+    std::optional<time_point> connected_at_{};
+    connect_result last_{}; // What the broker said last.
+    reason_code disconnect_reason_{};
+    waiters<connect_result> connecting_{};
+    waiters<std::size_t> disconnecting_{};
+};
+
+} // namespace inflight::detail

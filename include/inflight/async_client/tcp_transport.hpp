@@ -1,0 +1,90 @@
+// inflight/async_client/tcp_transport.hpp - a byte stream over TCP.
+#pragma once
+
+#include <inflight/async_client/options.hpp>
+#include <inflight/async_client/resolver.hpp>
+
+#include <asio/connect.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <array>
+
+namespace inflight {
+
+/// What a client needs of a transport. One object is one connection; its handlers run on its executor and are plain
+/// functions objects, called exactly once unless the object is destroyed first.
+///   async_open(broker, void(error_code))           resolves, connects, shakes hands
+///   async_read(void(error_code, string_view))      some bytes, good during the call only
+///   async_write(buffers, void(error_code, size_t)) some of the bytes, which stay where they are until the call
+///   shutdown()                                     no more writing; the peer reads an end of file
+///   close()                                        ends everything, pending handlers get an error
+/// It also says which clock and timer go with it.
+class tcp_transport {
+public:
+    using clock_type = std::chrono::steady_clock;
+    using timer_type = asio::steady_timer;
+
+    explicit tcp_transport(const asio::any_io_executor& executor) : socket_(executor), resolver_(executor) {}
+
+    template <class Handler>
+    void async_open(const broker& where, Handler handler) {
+        std::string host = where.host;
+        if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+        std::error_code not_literal;
+        const auto address = asio::ip::make_address(host, not_literal);
+        if (!not_literal) return connect({{address, where.port}}, std::move(handler));
+        resolver_.resolve(std::move(host), where.port,
+                          [this, handler = std::move(handler)](std::error_code error, detached_resolver::endpoints found) mutable {
+                              if (error) return handler(error);
+                              connect(std::move(found), std::move(handler));
+                          });
+    }
+
+    // Waits for readability before it takes a buffer: a connection that is silent owns none.
+    template <class Handler>
+    void async_read(Handler handler) {
+        socket_.async_wait(asio::ip::tcp::socket::wait_read, [this, handler = std::move(handler)](std::error_code error) mutable {
+            if (error) return handler(error, std::string_view{});
+            static thread_local std::array<char, 64 * 1024> buffer;
+            const std::size_t n = socket_.read_some(asio::buffer(buffer), error);
+            if (error == asio::error::would_block || error == asio::error::try_again) return async_read(std::move(handler));
+            handler(error, std::string_view(buffer.data(), n));
+        });
+    }
+
+    template <class Buffers, class Handler>
+    void async_write(const Buffers& buffers, Handler handler) {
+        socket_.async_write_some(buffers, std::move(handler));
+    }
+
+    void shutdown() {
+        std::error_code ignored;
+        socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    }
+
+    void close() {
+        resolver_.cancel();
+        std::error_code ignored;
+        socket_.close(ignored);
+    }
+
+private:
+    template <class Handler>
+    void connect(detached_resolver::endpoints endpoints, Handler handler) {
+        endpoints_ = std::move(endpoints);
+        asio::async_connect(socket_, endpoints_, [this, handler = std::move(handler)](std::error_code error, const auto&) mutable {
+            if (!error) {
+                std::error_code ignored; // A transport without it works, only slower.
+                socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+                socket_.non_blocking(true, error);
+            }
+            handler(error);
+        });
+    }
+
+    asio::ip::tcp::socket socket_;
+    detached_resolver resolver_;
+    detached_resolver::endpoints endpoints_{};
+};
+
+} // namespace inflight
