@@ -156,7 +156,7 @@ build() {
 count_cases() {
     local result
     result=$(awk '
-        / Testing: / { good = bad = 0; known = 0 }
+        / Testing: / { good = bad = known = counted = 0 }
         /^All tests passed \(.* in [0-9]+ test cases?\)/ {
             line = $0; sub(/^.* in /, "", line); good += line + 0; known = 1
         }
@@ -167,8 +167,11 @@ count_cases() {
             }
             known = 1
         }
-        /^Test Passed\.$/ { passed += known ? good : 1 }
-        /^Test (Failed|Timeout)|^Test .*(Exception|Unable)/ { passed += good; failed += bad ? bad : 1 }
+        counted || !/^Test / { next }
+        /^Test (Passed\.|Pass Reason:)/ { passed += known ? good : 1; counted = 1 }
+        /^Test (Failed|Fail Reason:|Timeout)|^Test .*(Exception|Unable)/ {
+            passed += good; failed += bad ? bad : 1; counted = 1
+        }
         END { print passed + 0, failed + 0 }' "$1")
     passed=$((passed + ${result% *}))
     failed=$((failed + ${result#* }))
