@@ -29,7 +29,7 @@ public:
     /// again until a CONNACK has come; otherwise a lost first CONNACK would end in [v5:MQTT-3.2.2-4].
     void transport_opened(protocol_version version) {
         link_.open(version);
-        if (options_.client_id.empty() && version == protocol_version::v5) asked_for_client_id_ = true;
+        asked_for_client_id_ = options_.client_id.empty() && version == protocol_version::v5;
         const properties<packet_type::connect> props = connect_properties();
         connect p{.clean_start = clean_start(version),
                   .keep_alive = static_cast<std::uint16_t>(std::clamp<std::int64_t>(options_.keep_alive.count(), 0, 65'535)),
