@@ -230,6 +230,11 @@ TEST_CASE("codec: Authentication Data needs an Authentication Method beside it",
     CHECK(encode_error(connect{.props = props}, v5) == errc::none);
     CHECK(decode_error("20 07 00 00 04 16 00 01 78", v5) == errc::property_value);
     CHECK(decode_error("20 0B 00 00 08 16 00 01 78 15 00 01 6D", v5) == errc::none);
+    CHECK(decode_error("F0 06 18 04 16 00 01 78", v5) == errc::property_value);
+    CHECK(decode_error("F0 0A 18 08 16 00 01 78 15 00 01 6D", v5) == errc::none);
+    properties<packet_type::auth> answer;
+    answer.set<id::authentication_data>("x");
+    CHECK(encode_error(auth{.reason = reason_code::continue_authentication, .props = answer}, v5) == errc::property_value);
 }
 
 TEST_CASE("codec: a Subscription Identifier is 1 to 268,435,455, and single in SUBSCRIBE", "[codec][v5:U5-15][v5:U5-04]") {

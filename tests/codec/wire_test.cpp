@@ -103,6 +103,13 @@ TEST_CASE("codec: accepts text exactly when it is well-formed UTF-8", "[codec][v
     CHECK(row(errc::not_utf8).reason == reason_code::malformed_packet);
 }
 
+TEST_CASE("codec: a character that ends behind its string is cut off, whatever stands there", "[codec][v5:MQTT-1.5.4-1][v3:MQTT-1.5.3-1]") {
+    for (const auto whole : {"\xC3\xA9"sv, "\xE2\x82\xAC"sv, "\xF0\x9F\x98\x80"sv}) {
+        CHECK(wire::is_utf8(whole));
+        for (std::size_t size = 1; size != whole.size(); ++size) CHECK_FALSE(wire::is_utf8(whole.substr(0, size)));
+    }
+}
+
 TEST_CASE("codec: refuses exactly the code points that UTF-8 cannot carry, over all of Unicode",
           "[codec][v5:MQTT-1.5.4-1][v3:MQTT-1.5.3-1]") {
     const auto octet = [](unsigned value) { return static_cast<char>(value); };

@@ -239,6 +239,9 @@ struct closing {
     static void fields(Self& self, Visitor& v) {
         v.header(0); // [v5:MQTT-3.14.1-1] [v5:MQTT-3.15.1-1]
         if (v.v5()) v.reason_tail(self.reason, self.props);
+        v.require(Type != packet_type::auth || self.props.has(property_id::authentication_method)
+                      || !self.props.has(property_id::authentication_data),
+                  errc::property_value); // [v5:U5-08]
     }
 };
 using disconnect = closing<packet_type::disconnect>;
