@@ -32,7 +32,7 @@ public:
         asked_for_client_id_ = options_.client_id.empty() && version == protocol_version::v5;
         const properties<packet_type::connect> props = connect_properties();
         connect p{.clean_start = clean_start(version),
-                  .keep_alive = static_cast<std::uint16_t>(std::clamp<std::int64_t>(options_.keep_alive.count(), 0, 65'535)),
+                  .keep_alive = static_cast<std::uint16_t>(keep_alive_interval().count()),
                   .props = props,
                   .client_id = options_.client_id,
                   .user_name = options_.user_name,
@@ -206,6 +206,10 @@ private:
         return version == protocol_version::v3_1_1 || !has_state_;
     }
 
+    std::chrono::seconds keep_alive_interval() const { // What CONNECT can say.
+        return std::clamp(options_.keep_alive, std::chrono::seconds(0), std::chrono::seconds(65'535));
+    }
+
     properties<packet_type::connect> connect_properties() const {
         properties<packet_type::connect> props = options_.connect_properties;
         const auto expiry = std::clamp<std::int64_t>(options_.session_expiry.count(), 0, 0xFFFF'FFFF);
@@ -250,7 +254,7 @@ private:
         link_.at = link::phase::connected;
         link_.limits = server_limits::from(connack_);
         const auto theirs = connack_.props.get<property_id::server_keep_alive>(); // [v5:MQTT-3.1.2-21]
-        keep_alive_.start(theirs ? std::chrono::seconds(*theirs) : options_.keep_alive, options_.ping_timeout, now);
+        keep_alive_.start(theirs ? std::chrono::seconds(*theirs) : keep_alive_interval(), options_.ping_timeout);
 
         const bool resumed = connack_.session_present;
         const bool lost = !resumed && was_connected_; // [v5:MQTT-3.2.2-5]

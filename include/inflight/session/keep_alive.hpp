@@ -10,11 +10,10 @@ class keep_alive {
 public:
     enum class due { nothing, ping, timeout };
 
-    /// CONNACK. An interval of 0 turns it off. [v5:U5-35]
-    void start(std::chrono::seconds interval, std::chrono::milliseconds ping_timeout, time_point now) {
+    /// CONNACK; the time runs since CONNECT has been sent. An interval of 0 turns it off. [v5:U5-35]
+    void start(std::chrono::seconds interval, std::chrono::milliseconds ping_timeout) {
         interval_ = interval;
         timeout_ = std::min(ping_timeout, std::chrono::milliseconds(interval) / 2);
-        last_sent_ = now;
         asked_ = false;
     }
 
