@@ -1,0 +1,574 @@
+// publish(): what it answers, what goes out, and how it ends.
+#include "support/scripted_peer.hpp"
+
+#include "support/catch.hpp"
+
+using namespace inflight;
+using namespace std::chrono_literals;
+
+namespace {
+
+using level = qos;
+constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
+
+connack with(auto&& set) {
+    static properties<packet_type::connack> props; // Borrowed by the packet until the next call.
+    props.clear();
+    set(props);
+    return {.props = props};
+}
+
+connack receive_maximum(std::uint16_t count) {
+    return with([=](auto& props) { props.template set<property_id::receive_maximum>(count); });
+}
+
+publish_result accepted(std::uint16_t mid) { return {publish_status::success, mid}; }
+publish_result refused(publish_status status) { return {status, 0}; }
+
+session_options window(std::uint16_t count) {
+    session_options options = test_options();
+    options.max_inflight_messages = count;
+    return options;
+}
+
+} // namespace
+
+TEST_CASE("publish: QoS 0 goes out once, without identifier, and is done when it has been written",
+          "[session][v5:MQTT-4.3.1-1][v3:MQTT-4.3.1-1]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    p.connect(version);
+    CHECK(p.publish("a", "x", qos_0) == accepted(1));
+    CHECK(p.events().empty());
+    CHECK(p.sent() == trace{"PUBLISH qos=0 topic='a' payload='x' (1 byte)"});
+    CHECK(p.events() == trace{"published 1: success"});
+    CHECK(p.session.unsettled() == 0);
+}
+
+TEST_CASE("publish: QoS 1 holds its identifier until PUBACK", "[session][v5:MQTT-4.3.2-2][v5:MQTT-4.3.2-3][v3:MQTT-4.3.2-1]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    p.connect(version);
+    CHECK(p.publish("a", "x", qos_1) == accepted(1));
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=1 payload='x' (1 byte)"});
+    CHECK(p.events().empty());
+    CHECK(p.session.in_flight() == 1);
+    CHECK(p.session.is_outstanding(id(1)));
+    CHECK(p.gets(puback{.id = id(1)}) == trace{"published 1: success"});
+    CHECK(p.session.in_flight() == 0);
+    CHECK_FALSE(p.session.is_outstanding(id(1)));
+    CHECK(p.sent().empty());
+}
+
+TEST_CASE("publish: QoS 2 goes PUBLISH, PUBREC, PUBREL, PUBCOMP, and is done with the last",
+          "[session][v5:MQTT-4.3.3-2][v5:MQTT-4.3.3-4][v5:MQTT-4.3.3-5][v3:MQTT-4.3.3-1]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    p.connect(version);
+    CHECK(p.publish("a", "x", qos_2) == accepted(1));
+    CHECK(p.sent() == trace{"PUBLISH qos=2 topic='a' id=1 payload='x' (1 byte)"});
+    CHECK(p.gets(pubrec{.id = id(1)}).empty());
+    CHECK(p.sent() == trace{"PUBREL id=1"});
+    CHECK(p.session.in_flight() == 1);
+    CHECK(p.gets(pubrec{.id = id(1)}).empty());
+    CHECK(p.sent() == trace{"PUBREL id=1"}); // Each PUBREC is answered.
+    CHECK(p.gets(pubcomp{.id = id(1)}) == trace{"published 1: success"});
+    CHECK(p.session.unsettled() == 0);
+}
+
+TEST_CASE("publish: a refusing PUBACK or PUBREC settles with its code, and nothing follows",
+          "[session][v5:MQTT-4.4.0-2][v5:U5-30][v5:U5-25]") {
+    scripted_peer p;
+    p.connect(v5, receive_maximum(1));
+    p.publish("a", "x", qos_1);
+    p.publish("a", "y", qos_2);
+    p.publish("a", "z", qos_1);
+    CHECK(p.sent().size() == 1);
+    CHECK(p.gets(puback{.id = id(1), .reason = reason_code::quota_exceeded}) == trace{"published 1: quota exceeded"});
+    CHECK(p.sent().size() == 1);
+    CHECK(p.gets(pubrec{.id = id(2), .reason = reason_code::not_authorized}) == trace{"published 2: not authorized"});
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=3 payload='z' (1 byte)"}); // No PUBREL; the quota is free.
+    CHECK_FALSE(p.session.is_outstanding(id(2)));
+    CHECK_FALSE(p.session.is_closing());
+}
+
+TEST_CASE("publish: codes below 0x80 are success, and are told", "[session][v5:MQTT-4.3.3-4]") {
+    scripted_peer p;
+    p.connect();
+    p.publish("a", "x", qos_1);
+    p.publish("a", "y", qos_2);
+    (void)p.sent();
+    CHECK(p.gets(puback{.id = id(1), .reason = reason_code::no_matching_subscribers}) == trace{"published 1: no matching subscribers"});
+    CHECK(p.gets(pubrec{.id = id(2), .reason = reason_code::no_matching_subscribers}).empty());
+    CHECK(p.sent() == trace{"PUBREL id=2"});
+    CHECK(p.gets(pubcomp{.id = id(2), .reason = reason_code::packet_identifier_not_found}) ==
+          trace{"published 2: packet identifier not found"});
+}
+
+TEST_CASE("publish: 3.1.1 settles a QoS 2 message on PUBACK as downgraded, 5.0 calls it an error", "[session]") {
+    scripted_peer p;
+    p.connect(v3);
+    p.publish("a", "x", qos_2);
+    (void)p.sent();
+    CHECK(p.gets(puback{.id = id(1)}) == trace{"published 1: failed, broker acknowledged a QoS 2 message as QoS 1"});
+    CHECK(p.session.unsettled() == 0);
+    CHECK_FALSE(p.session.is_closing());
+
+    scripted_peer strict;
+    strict.connect(v5);
+    strict.publish("a", "x", qos_2);
+    (void)strict.sent();
+    CHECK(strict.gets(puback{.id = id(1)}).empty());
+    CHECK(strict.session.close_reason() == errc::unexpected_packet);
+}
+
+TEST_CASE("publish: an acknowledgement of the wrong kind ends the connection, and the message is still held",
+          "[session][v5:MQTT-2.2.1-5][v3:MQTT-2.3.1-6]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    p.connect(version);
+    p.publish("a", "x", qos_1);
+    (void)p.sent();
+    SECTION("PUBREC for QoS 1") { p.gets(pubrec{.id = id(1)}); }
+    SECTION("PUBCOMP for QoS 1") { p.gets(pubcomp{.id = id(1)}); }
+    SECTION("PUBCOMP before PUBREC") {
+        p.publish("a", "x", qos_2);
+        p.gets(pubcomp{.id = id(2)});
+    }
+    SECTION("PUBACK after PUBREC") {
+        p.publish("a", "x", qos_2);
+        p.gets(pubrec{.id = id(2)});
+        p.gets(puback{.id = id(2)});
+    }
+    CHECK(p.session.close_reason() == errc::unexpected_packet);
+    CHECK(p.session.is_outstanding(id(1)));
+    CHECK(p.events().empty());
+}
+
+TEST_CASE("publish: acknowledgements for unknown identifiers are ignored, but PUBREC, which gets its PUBREL",
+          "[session][v5:MQTT-2.2.1-5][v3:MQTT-2.3.1-6]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    p.connect(version);
+    CHECK(p.gets(puback{.id = id(9)}).empty());
+    CHECK(p.gets(pubcomp{.id = id(9)}).empty());
+    CHECK(p.sent().empty());
+    CHECK(p.gets(pubrec{.id = id(9)}).empty());
+    CHECK(p.sent() == trace{version == v5 ? "PUBREL id=9 reason='packet identifier not found' (146)" : "PUBREL id=9"});
+    CHECK_FALSE(p.session.is_closing());
+}
+
+TEST_CASE("publish: identifiers ascend, and one in use is skipped, of a SUBSCRIBE too", "[session][v5:MQTT-2.2.1-3][v3:MQTT-2.3.1-2]") {
+    session_options options = test_options();
+    options.first_packet_id = 65'534;
+    scripted_peer p(options);
+    p.connect();
+    CHECK(p.publish("a", "", qos_1) == accepted(65'534));
+    CHECK(p.publish("a", "", qos_2) == accepted(65'535));
+    CHECK(number(*p.subscribe("f")) == 1);
+    CHECK(p.publish("a", "", qos_1) == accepted(2));
+    // Once around: 1 and 2, 65,534 and 65,535 are taken.
+    for (unsigned n = 3; n != 65'534; ++n) {
+        REQUIRE(p.session.publish({.qos = qos_1, .topic = "a"}, 0, v5, p.now).mid == n);
+        p.carry();
+        p.gets(puback{.id = id(n)});
+    }
+    CHECK(p.publish("a", "", qos_1) == accepted(3));
+}
+
+TEST_CASE("publish: with all identifiers in use it is refused, and there is one again after an acknowledgement",
+          "[session][v5:MQTT-4.3.2-1]") {
+    scripted_peer p;
+    p.connect();
+    for (int i = 0; i != 65'535; ++i) REQUIRE(p.session.publish({.qos = qos_1, .topic = "a"}, 0, v5, p.now));
+    p.carry();
+    CHECK(p.publish("a", "", qos_1) == refused(publish_status::packet_ids_exhausted));
+    CHECK(p.subscribe("f").error() == errc::packet_ids_exhausted);
+    p.gets(puback{.id = id(777)});
+    CHECK(p.publish("a", "", qos_1) == accepted(777));
+    CHECK(p.session.unsettled() == 65'535);
+}
+
+TEST_CASE("publish: a QoS 0 message's tracking number is that of no unacknowledged message", "[session]") {
+    scripted_peer p(window(1));
+    p.connect();
+    CHECK(p.publish("a", "", qos_1) == accepted(1));
+    CHECK(p.publish("a", "", qos_0) == accepted(2));
+    CHECK(p.publish("a", "", qos_1) == accepted(3));
+    CHECK(p.session.publish({.topic = "a"}, 0, v5, p.now).mid == 4); // Nobody asked for its outcome.
+    CHECK(p.publish("a", "", qos_1) == accepted(5));
+}
+
+TEST_CASE("publish: what cannot be published is refused, takes no identifier and sends nothing",
+          "[session][v5:MQTT-3.3.2-2][v5:MQTT-3.3.4-6]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    p.connect(version);
+    CHECK(p.publish("", "", qos_1) == refused(publish_status::invalid_topic));
+    CHECK(p.publish("a/#", "", qos_1) == refused(publish_status::invalid_topic));
+    CHECK(p.publish("a/+", "", qos_0) == refused(publish_status::invalid_topic));
+    CHECK(p.publish("\xc0\x80", "", qos_1) == refused(publish_status::invalid_topic));
+    CHECK(p.publish(std::string(65'536, 'a'), "", qos_1).status != publish_status::success);
+    CHECK(p.publish("a", "", static_cast<qos>(3)) == refused(publish_status::invalid_argument));
+    properties<packet_type::publish> alias, identifier, broken;
+    alias.set<property_id::topic_alias>(1);
+    identifier.set<property_id::subscription_identifier>(1);
+    CHECK(p.publish({.qos = qos_1, .topic = "a", .props = alias}) == refused(publish_status::invalid_argument));
+    CHECK(p.publish({.qos = qos_1, .topic = "a", .props = identifier}) == refused(publish_status::invalid_argument));
+    broken.set<property_id::content_type>("\xff");
+    if (version == v5) CHECK(p.publish({.qos = qos_1, .topic = "a", .props = broken}) == refused(publish_status::invalid_topic));
+    CHECK(p.sent().empty());
+    CHECK(p.events().empty());
+    CHECK(p.publish("a", "", qos_1) == accepted(1));
+}
+
+TEST_CASE("publish: DUP and identifier of the packet given do not matter", "[session][v5:MQTT-3.3.1-3][v3:MQTT-3.3.1-3]") {
+    scripted_peer p;
+    p.connect();
+    p.publish({.dup = true, .qos = qos_1, .topic = "a", .id = id(77)});
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=1 payload='' (0 bytes)"});
+}
+
+TEST_CASE("publish: what the broker does not support is refused at once, when that is known",
+          "[session][v5:MQTT-3.2.2-11][v5:MQTT-3.2.2-14][v5:MQTT-3.2.2-15]") {
+    scripted_peer p;
+    p.connect(v5, with([](auto& props) {
+        props.template set<property_id::maximum_qos>(1);
+        props.template set<property_id::retain_available>(0);
+        props.template set<property_id::maximum_packet_size>(20);
+    }));
+    CHECK(p.publish("a", "", qos_2) == refused(publish_status::not_supported));
+    CHECK(p.publish({.qos = qos_0, .retain = true, .topic = "a"}) == refused(publish_status::not_supported));
+    CHECK(p.publish("a", std::string(13, 'x'), qos_1) == refused(publish_status::packet_too_large)); // 21 bytes.
+    CHECK(p.publish("a", std::string(12, 'x'), qos_1) == accepted(1));
+    CHECK(p.publish("a", std::string(14, 'x'), qos_0) == accepted(2));
+    CHECK(p.publish("a", std::string(15, 'x'), qos_0) == refused(publish_status::packet_too_large));
+}
+
+TEST_CASE("publish: what was accepted offline and the broker does not support is settled with that error, unsent",
+          "[session][v5:MQTT-3.2.2-11][v5:MQTT-3.2.2-14][v5:MQTT-3.2.2-15]") {
+    scripted_peer p;
+    p.publish("a", "", qos_2);
+    p.publish({.qos = qos_1, .retain = true, .topic = "a"});
+    p.publish("a", std::string(30, 'x'), qos_1);
+    p.publish("a", std::string(30, 'x'), qos_0);
+    p.publish("b", "", qos_1);
+    CHECK(p.connect(v5, with([](auto& props) {
+        props.template set<property_id::maximum_qos>(1);
+        props.template set<property_id::retain_available>(0);
+        props.template set<property_id::maximum_packet_size>(30);
+    })) == trace{"connected", "published 1: failed, broker does not support this QoS",
+                 "published 2: failed, broker does not support retained messages",
+                 "published 3: failed, packet larger than the Maximum Packet Size",
+                 "published 4: failed, packet larger than the Maximum Packet Size"});
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='b' id=5 payload='' (0 bytes)"});
+    CHECK(p.session.unsettled() == 1);
+}
+
+TEST_CASE("publish: at most Receive Maximum messages are open; a good PUBREC frees nothing",
+          "[session][v5:MQTT-3.3.4-7][v5:MQTT-4.9.0-2]") {
+    scripted_peer p;
+    p.connect(v5, receive_maximum(2));
+    for (const level l : {qos_1, qos_2, qos_1, qos_2}) CHECK(p.publish("a", "", l).status == publish_status::success);
+    CHECK(p.sent().size() == 2);
+    CHECK(p.session.in_flight() == 2);
+    CHECK(p.session.waiting() == 2);
+    p.gets(pubrec{.id = id(2)});
+    CHECK(p.sent() == trace{"PUBREL id=2"});
+    p.gets(pubcomp{.id = id(2)});
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=3 payload='' (0 bytes)"});
+    p.gets(puback{.id = id(1)});
+    CHECK(p.sent() == trace{"PUBLISH qos=2 topic='a' id=4 payload='' (0 bytes)"});
+}
+
+TEST_CASE("publish: an empty quota holds back PUBLISH of QoS 1 and 2, and nothing else", "[session][v5:MQTT-3.3.4-8][v5:MQTT-4.9.0-3]") {
+    session_options options = test_options();
+    options.ack_timeout = 0s;
+    scripted_peer p(options);
+    p.connect(v5, receive_maximum(1));
+    p.publish("a", "", qos_2);
+    p.publish("a", "", qos_1);
+    CHECK(p.sent().size() == 1);
+    p.publish("zero", "", qos_0);
+    (void)p.subscribe("f");
+    (void)p.unsubscribe("f");
+    p.gets(pubrec{.id = id(1)});
+    p.gets(publish{.qos = qos_1, .topic = "in", .id = id(1)});
+    CHECK(p.session.acknowledge(p.deliveries.at(0)) == errc::none);
+    const trace sent = p.sent();
+    REQUIRE(sent.size() == 5);
+    CHECK(sent[0].starts_with("PUBLISH qos=0 topic='zero'"));
+    CHECK(sent[1].starts_with("SUBSCRIBE"));
+    CHECK(sent[2].starts_with("UNSUBSCRIBE"));
+    CHECK(sent[3] == "PUBREL id=1");
+    CHECK(sent[4] == "PUBACK id=1");
+    p.wait(60s);
+    CHECK(p.sent() == trace{"PINGREQ"});
+}
+
+TEST_CASE("publish: the window is ours where it is smaller, and 20 in 3.1.1 unless it is set", "[session][v5:MQTT-4.9.0-1]") {
+    const auto filled = [](scripted_peer<>& p) {
+        for (int i = 0; i != 100; ++i) p.publish("a", "", qos_1);
+        p.carry();
+        return p.session.in_flight();
+    };
+    scripted_peer ours(window(3));
+    ours.connect(v5, receive_maximum(5));
+    CHECK(filled(ours) == 3);
+    ours.session.set_max_inflight_messages(4, ours.now);
+    CHECK(ours.session.in_flight() == 4);
+    ours.session.set_max_inflight_messages(50, ours.now);
+    CHECK(ours.session.in_flight() == 5);
+    scripted_peer theirs;
+    theirs.connect(v5, receive_maximum(5));
+    CHECK(filled(theirs) == 5);
+    scripted_peer open;
+    open.connect(v5);
+    CHECK(filled(open) == 100);
+    scripted_peer old;
+    old.connect(v3);
+    CHECK(filled(old) == 20);
+    scripted_peer old_and_set(window(50));
+    old_and_set.connect(v3);
+    CHECK(filled(old_and_set) == 50);
+}
+
+TEST_CASE("publish: a window that was lowered while it was full opens at the new size", "[session]") {
+    scripted_peer p(window(3));
+    p.connect();
+    for (int i = 0; i != 5; ++i) p.publish("a", "", qos_1);
+    p.carry();
+    p.session.set_max_inflight_messages(1, p.now);
+    p.gets(puback{.id = id(1)});
+    p.gets(puback{.id = id(2)});
+    CHECK(p.session.in_flight() == 1);
+    CHECK(p.session.waiting() == 2);
+    p.gets(puback{.id = id(3)});
+    CHECK(p.session.in_flight() == 1);
+}
+
+TEST_CASE("publish: messages of QoS 1 and 2 go out in the order of publish(), waiting or not", "[session][v5:MQTT-4.6.0-1]") {
+    scripted_peer p(window(2));
+    p.publish("1", "", qos_2);
+    p.publish("2", "", qos_1);
+    p.publish("3", "", qos_1);
+    p.connect();
+    p.publish("4", "", qos_2);
+    p.carry();
+    p.gets(puback{.id = id(2)});
+    p.publish("5", "", qos_1);
+    p.gets(puback{.id = id(3)});
+    p.gets(pubrec{.id = id(1)});
+    p.gets(pubcomp{.id = id(1)});
+    trace publishes;
+    for (const std::string& line : p.sent())
+        if (line.starts_with("PUBLISH")) publishes.push_back(line.substr(0, 23));
+    CHECK(publishes == trace{"PUBLISH qos=2 topic='1'", "PUBLISH qos=1 topic='2'", "PUBLISH qos=1 topic='3'",
+                             "PUBLISH qos=2 topic='4'", "PUBLISH qos=1 topic='5'"});
+}
+
+TEST_CASE("publish: QoS 0 messages keep their order among themselves, offline too", "[session]") {
+    scripted_peer p;
+    p.publish("1", "", qos_0);
+    p.publish("2", "", qos_0);
+    p.connect();
+    p.publish("3", "", qos_0);
+    const trace sent = p.sent();
+    REQUIRE(sent.size() == 3);
+    for (std::size_t i = 0; i != 3; ++i) CHECK(sent[i].find("topic='" + std::to_string(i + 1)) != std::string::npos);
+    CHECK(p.events() == trace{"published 1: success", "published 2: success", "published 3: success"});
+}
+
+TEST_CASE("publish: offline it is queued, in the version that will be spoken", "[session]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    CHECK(p.publish("a", "x", qos_1) == publish_result{publish_status::queued_offline, 1});
+    CHECK(p.events().empty());
+    p.connect(version); // Encoded for 5.0, sent in either.
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=1 payload='x' (1 byte)"});
+}
+
+TEST_CASE("publish: a message is encoded anew when the version of the connection changes", "[session]") {
+    scripted_peer p;
+    p.connect(v5);
+    properties<packet_type::publish> props;
+    props.set<property_id::content_type>("text");
+    p.publish({.qos = qos_1, .topic = "a", .props = props, .payload = "x"});
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=1 content_type='text' payload='x' (1 byte)"});
+    p.cut();
+    p.connect(v3);
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=1 payload='x' (1 byte)"});
+    CHECK(p.gets(puback{.id = id(1)}) == trace{"published 1: success"});
+}
+
+TEST_CASE("publish: waiting messages are bounded by count", "[session]") {
+    session_options options = window(1);
+    options.max_queued_messages = 2;
+    scripted_peer p(options);
+    p.connect();
+    CHECK(p.publish("a", "", qos_1) == accepted(1)); // In flight: it does not wait.
+    CHECK(p.publish("a", "", qos_1) == accepted(2));
+    CHECK(p.publish("a", "", qos_1) == accepted(3));
+    CHECK(p.publish("a", "", qos_1) == refused(publish_status::queue_full));
+    CHECK(p.publish("a", "", qos_0).status == publish_status::success); // Does not wait either.
+    p.session.set_max_queued_messages(3);
+    CHECK(p.publish("a", "", qos_1).status == publish_status::success);
+    CHECK(p.publish("a", "", qos_1) == refused(publish_status::queue_full));
+    p.carry();
+    p.gets(puback{.id = id(1)});
+    CHECK(p.publish("a", "", qos_1).status == publish_status::success);
+}
+
+TEST_CASE("publish: held messages are bounded by bytes, and a single large one is let through", "[session]") {
+    session_options options = test_options();
+    options.max_queued_bytes = 1000;
+    scripted_peer p(options);
+    const std::string half(500, 'x');
+    CHECK(p.publish("a", half, qos_1));
+    CHECK(p.publish("a", half, qos_1) == refused(publish_status::queue_full));
+    CHECK(p.publish("a", half, qos_0) == refused(publish_status::queue_full));
+    CHECK(p.publish("a", "small", qos_1));
+    p.connect();
+    p.carry();
+    CHECK(p.publish("a", half, qos_1) == refused(publish_status::queue_full)); // Unacknowledged ones count.
+    CHECK(p.publish("a", half, qos_0)); // One that is not kept does not.
+    p.gets(puback{.id = id(1)});
+    CHECK(p.publish("a", half, qos_1));
+
+    scripted_peer large(options);
+    CHECK(large.publish("a", std::string(5000, 'x'), qos_1));
+    CHECK(large.publish("a", "", qos_1) == refused(publish_status::queue_full));
+}
+
+TEST_CASE("publish: a message whose time has passed while it waited is settled, unsent", "[session]") {
+    scripted_peer p;
+    properties<packet_type::publish> props;
+    props.set<property_id::message_expiry_interval>(10);
+    p.publish({.qos = qos_1, .topic = "one", .props = props});
+    p.publish({.qos = qos_0, .topic = "zero", .props = props});
+    p.publish({.qos = qos_2, .topic = "two"});
+    p.wait(10s);
+    CHECK(p.connect() == trace{"connected", "published 1: failed, message expired before it was sent",
+                               "published 2: failed, message expired before it was sent"});
+    CHECK(p.sent() == trace{"PUBLISH qos=2 topic='two' id=3 payload='' (0 bytes)"});
+}
+
+TEST_CASE("publish: the expiry that is sent is what is left of it", "[session]") {
+    scripted_peer p;
+    properties<packet_type::publish> props;
+    props.set<property_id::message_expiry_interval>(10).add_user_property("k", "v");
+    p.publish({.qos = qos_1, .topic = "a", .props = props});
+    p.publish({.qos = qos_0, .topic = "b", .props = props});
+    p.wait(9'500ms);
+    p.connect();
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=1 user_property='k' value='v' message_expiry_interval=1 payload='' (0 bytes)",
+                            "PUBLISH qos=0 topic='b' user_property='k' value='v' message_expiry_interval=1 payload='' (0 bytes)"});
+    p.publish({.qos = qos_1, .topic = "c", .props = props});
+    CHECK(p.sent().at(0).find("message_expiry_interval=10 ") != std::string::npos);
+}
+
+TEST_CASE("publish: a message that has been sent does not expire any more", "[session][v5:MQTT-4.3.3-7]") {
+    const level l = GENERATE(qos_1, qos_2);
+    scripted_peer p;
+    p.connect();
+    properties<packet_type::publish> props;
+    props.set<property_id::message_expiry_interval>(1);
+    p.publish({.qos = l, .topic = "a", .props = props});
+    CHECK(p.sent().size() == 1);
+    p.cut();
+    p.wait(10s);
+    CHECK(p.resume() == trace{"connected resumed"});
+    CHECK(p.sent().size() == 1);
+    CHECK(p.session.unsettled() == 1);
+}
+
+TEST_CASE("publish: with tag 0, or detached, there is no outcome, and the message goes its way", "[session][v5:MQTT-4.1.0-1]") {
+    const level l = GENERATE(qos_0, qos_1);
+    scripted_peer p;
+    p.connect();
+    CHECK(p.session.publish({.qos = l, .topic = "a"}, 0, v5, p.now));
+    CHECK(p.publish("b", "", l) == accepted(2)); // Tag 1.
+    CHECK_FALSE(p.session.detach(7, id(2)));
+    CHECK(p.session.detach(1, id(2)));
+    CHECK(p.sent().size() == 2);
+    if (l == qos_1) {
+        CHECK(p.session.in_flight() == 2);
+        p.gets(puback{.id = id(1)});
+        p.gets(puback{.id = id(2)});
+    }
+    CHECK(p.events().empty());
+    CHECK(p.session.unsettled() == 0);
+}
+
+TEST_CASE("publish: a message that has its outcome cannot be detached", "[session]") {
+    scripted_peer p;
+    p.connect();
+    p.publish("a", "", qos_0);
+    p.carry();
+    CHECK_FALSE(p.session.detach(1, id(1)));
+    CHECK(p.events() == trace{"published 1: success"});
+}
+
+TEST_CASE("publish: QoS 0 that was not written when the link broke is settled as lost, and not sent again",
+          "[session][v5:MQTT-4.3.1-1]") {
+    scripted_peer p;
+    p.connect();
+    p.publish("a", "", qos_0);
+    p.cut();
+    CHECK(p.events() == trace{"published 1: failed, connection lost"});
+    p.resume();
+    CHECK(p.sent().empty());
+}
+
+TEST_CASE("publish: QoS 0 that waited offline survives a connection that did not come about", "[session]") {
+    scripted_peer p;
+    p.publish("a", "", qos_0);
+    p.open();
+    p.cut();
+    CHECK(p.events().empty());
+    p.connect();
+    CHECK(p.sent().size() == 1);
+    CHECK(p.events() == trace{"published 1: success"});
+}
+
+TEST_CASE("publish: beyond 256 KiB of output messages wait, and go out as it is written", "[session]") {
+    const level l = GENERATE(qos_0, qos_1);
+    scripted_peer p;
+    p.connect();
+    const std::string payload(100'000, 'x');
+    for (int i = 0; i != 10; ++i) CHECK(p.publish("a", payload, l));
+    CHECK(p.session.waiting() == 7);
+    CHECK(p.sent().size() == 10);
+    CHECK(p.session.waiting() == 0);
+    if (l == qos_0) CHECK(p.events().size() == 10);
+}
+
+TEST_CASE("publish: abandoned messages get the error given, each once, in their order", "[session]") {
+    scripted_peer p(window(1));
+    p.connect();
+    p.publish("a", "", qos_1);
+    p.publish("b", "", qos_2);
+    p.publish("c", "", qos_0);
+    p.session.stop();
+    CHECK(p.publish("d", "", qos_1) == refused(publish_status::shutting_down));
+    p.session.abandon(errc::shutting_down);
+    CHECK(p.events() == trace{"published 1: failed, client is shutting down", "published 3: failed, client is shutting down",
+                              "published 2: failed, client is shutting down"});
+    CHECK(p.session.unsettled() == 0);
+    p.session.abandon(errc::shutting_down);
+    CHECK(p.events().empty());
+}
+
+TEST_CASE("publish: results convert to bool, and each status has a name and an error of its own", "[session]") {
+    CHECK(accepted(1));
+    CHECK(publish_result{publish_status::queued_offline, 1});
+    CHECK(static_cast<int>(publish_status::queued_offline) == 4);
+    CHECK(static_cast<int>(publish_status::queue_full) == 15);
+    for (const auto status : {publish_status::invalid_argument, publish_status::packet_too_large, publish_status::not_supported,
+                              publish_status::queue_full, publish_status::invalid_topic, publish_status::packet_ids_exhausted,
+                              publish_status::shutting_down}) {
+        CHECK_FALSE(refused(status));
+        CHECK(to_errc(status) != errc::none);
+        CHECK(name(status) != "unknown status");
+    }
+}
