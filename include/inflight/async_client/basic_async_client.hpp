@@ -85,13 +85,6 @@ public:
         return async_subscribe(std::vector<subscription_request>{{std::move(filter), level}}, {}, std::forward<CompletionToken>(token));
     }
 
-    struct subscription_request {
-        std::string filter{};
-        inflight::qos qos = qos::at_most_once;
-        bool no_local = false, retain_as_published = false;           // 5.0
-        inflight::retain_handling retain_handling = retain_handling::send; // 5.0
-    };
-
     /// Subscribes to several filters at once. As above.
     template <class CompletionToken>
     auto async_subscribe(std::vector<subscription_request> filters, properties<packet_type::subscribe> props, CompletionToken&& token) {

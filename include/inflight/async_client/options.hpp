@@ -59,6 +59,18 @@ struct client_options : session_options {
     }
 };
 
+/// A filter to subscribe to, with its options.
+struct subscription_request {
+    std::string filter{};
+    inflight::qos qos = qos::at_most_once;
+    bool no_local = false;                                             // 5.0: not what this client publishes itself.
+    bool retain_as_published = false;                                  // 5.0
+    inflight::retain_handling retain_handling = retain_handling::send; // 5.0
+
+    subscription_request() = default;
+    subscription_request(std::string_view what, inflight::qos level) : filter(what), qos(level) {}
+};
+
 /// What CONNACK said.
 struct connect_result {
     std::error_code error{};      // What went wrong; none when connected.

@@ -28,13 +28,19 @@ private:
     std::string_view bytes_{};
 };
 
-/// An Application Message: what is published, and what subscribers get.
+/// An Application Message: what is published, and what subscribers get. (It has a constructor because GCC 12 destroys a
+/// braced aggregate twice when it is an argument inside a co_await expression.)
 struct message {
     std::string topic{};
     std::string payload{};
     inflight::qos qos = qos::at_most_once;
     bool retain = false;
     properties<packet_type::publish> props{}; // Ignored where the connection speaks 3.1.1.
+
+    message() = default;
+    message(std::string_view name, bytes_view content, inflight::qos level = qos::at_most_once, bool is_retained = false,
+            properties<packet_type::publish> properties = {})
+        : topic(name), payload(std::string_view(content)), qos(level), retain(is_retained), props(std::move(properties)) {}
     friend bool operator==(const message&, const message&) = default;
 
     /// The packet that carries this message. It borrows: the message must outlive it.
@@ -45,7 +51,7 @@ struct message {
 
 /// The message a packet carries, copied out of the packet's buffer.
 inline message own(const publish& p) {
-    return {std::string(p.topic), std::string(p.payload), p.qos, p.retain, properties<packet_type::publish>(p.props)};
+    return {p.topic, p.payload, p.qos, p.retain, properties<packet_type::publish>(p.props)};
 }
 
 /// The Will Message: published by the broker when this client goes away without a word.
