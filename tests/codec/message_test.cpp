@@ -40,7 +40,7 @@ TEST_CASE("codec: a message outlives the buffer it was received in", "[codec]") 
 }
 
 TEST_CASE("codec: the packet of a message borrows from it and has all its fields", "[codec]") {
-    message m{.topic = "a", .payload = "x", .qos = qos::at_least_once, .retain = true};
+    message m{"a", "x", qos::at_least_once, true};
     m.props.set<id::message_expiry_interval>(5);
     publish p = m.packet();
     CHECK(p.topic.data() == m.topic.data());
@@ -53,7 +53,7 @@ TEST_CASE("codec: the packet of a message borrows from it and has all its fields
 }
 
 TEST_CASE("codec: messages are equal when all their fields are", "[codec]") {
-    const message one{.topic = "a", .payload = "x", .qos = qos::at_least_once, .retain = true};
+    const message one{"a", "x", qos::at_least_once, true};
     message other = one;
     CHECK(one == other);
     other.payload = "y";
@@ -64,7 +64,7 @@ TEST_CASE("codec: messages are equal when all their fields are", "[codec]") {
 }
 
 TEST_CASE("codec: a Will Message becomes the Will of CONNECT", "[codec][v5:MQTT-3.1.2-9]") {
-    will_message w{.topic = "gone", .payload = "bye", .qos = qos::at_least_once, .retain = true};
+    will_message w{"gone", "bye", qos::at_least_once, true};
     w.props.set<id::will_delay_interval>(5);
     const will borrowed_will = w.packet();
     CHECK(borrowed_will == will{.props = w.props, .topic = "gone", .payload = "bye", .qos = qos::at_least_once, .retain = true});
