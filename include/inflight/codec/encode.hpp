@@ -10,7 +10,7 @@ struct visitor_base {
     protocol_version version;
     packet_type type;
     constexpr bool v5() const { return version == protocol_version::v5; }
-    // Whether a Property Length of zero follows the Reason Code: AUTH alone leaves out both or none. [v5:MQTT-2.2.2-1]
+    // AUTH leaves out both its Reason Code and its Property Length, or none of them. [v5:MQTT-2.2.2-1]
     constexpr bool writes_empty_properties(reason_code code) const {
         return type == packet_type::auth && code != reason_code::success;
     }
@@ -24,7 +24,7 @@ constexpr unsigned pack(bit_run<T>... runs) {
 // Whether `code` may stand in a packet of this type and version.
 constexpr bool is_allowed(reason_code code, packet_type type, protocol_version version) {
     if (version == protocol_version::v3_1_1 && type == packet_type::connack) {
-        const std::size_t octet = connack_byte(code, version); // Not 1 to 5 by number: those bytes mean other codes.
+        const std::size_t octet = connack_byte(code, version); // Bytes 1 to 5 stand for other codes.
         return octet < 0x80 && (octet >= connack_return_codes.size() || connack_return_codes[octet] == code);
     }
     if (version == protocol_version::v3_1_1) return number(code) <= 2 || number(code) == 0x80; // [v3:MQTT-3.9.3-2]
