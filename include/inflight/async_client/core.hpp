@@ -115,6 +115,11 @@ public:
         return f(session_, clock::now());
     }
 
+    void set_manual_ack(bool manual) {
+        const lock_type lock(mutex_);
+        options_.manual_ack = manual;
+    }
+
     std::uint64_t dropped_messages() {
         const lock_type lock(mutex_);
         return dropped_;

@@ -300,7 +300,10 @@ private:
         const std::size_t left = this->session_.unsettled();
         if (this->observer_) {
             if (had_connack || was_connected_) this->observer_->on_disconnected({error, last_.reason, last_.reason_string, true});
-            else this->observer_->on_connect_failed(last_);
+            else {
+                if (!last_.error) last_.error = this->final_error_;
+                this->observer_->on_connect_failed(last_);
+            }
         }
         give_up(this->final_error_, left);
     }

@@ -28,7 +28,7 @@ enum class errc {
     keep_alive_timeout, ack_timeout, connect_timeout, connection_lost, connection_refused, server_disconnected,
     version_refused, not_connected, session_lost, downgraded_qos, message_expired, queue_full, dropped,
     packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down, would_deadlock,
-    timed_out, already_running, invalid_argument, not_supported,
+    timed_out, already_running, not_running, invalid_argument, not_supported,
 };
 
 struct errc_row {
@@ -105,6 +105,7 @@ inline constexpr auto errc_table = [] {
         {errc::would_deadlock, rc::success, "", "blocking call inside a callback"},
         {errc::timed_out, rc::success, "", "timed out"},
         {errc::already_running, rc::success, "", "already running"},
+        {errc::not_running, rc::success, "", "not running"},
         {errc::invalid_argument, rc::success, "", "argument out of range"},
         {errc::not_supported, rc::success, "", "not supported by the protocol version in use"},
     });

@@ -198,6 +198,7 @@ public:
         options_.user_name = std::move(user_name);
         options_.password = std::move(password);
     }
+    void set_keep_alive(std::chrono::seconds interval) { options_.keep_alive = interval; }
     void set_will(std::optional<will_message> will) { options_.will = std::move(will); }
 
 private:

@@ -110,7 +110,8 @@ public:
                 outgoing_record& r = queue_[s];
                 r.counted = false;
                 if (resumed && r.state == flow::await_pubcomp) continue;
-                if (r.was_sent) again.push_back(s);
+                r.dup = resumed && r.state != flow::none; // [v5:MQTT-3.3.1-1] A new session gets it as a new message,
+                if (r.was_sent) again.push_back(s);       // be it this one or, since it waits, the next.
             }
         if (resumed) { // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6]
             for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
@@ -122,7 +123,10 @@ public:
                 settle(s, errc::session_lost, {});
                 continue;
             }
-            queue_[s].dup = resumed; // [v5:MQTT-3.3.1-1] A lost session gets it as a new message.
+            if (!resumed) {
+                queue_[s].state = flow::none;
+                keep(s);
+            }
             queue_.move_to_front_of_waiting(s);
         }
         send_waiting(now);

@@ -1,0 +1,209 @@
+// inflight/client/loop.hpp - what a client consists of, shared by the object and the threads that serve it.
+//
+// Two threads at most: one does the I/O, another one, the loop, runs callbacks - loop_start()'s, or the user's own in
+// loop_forever(). No lock is held while a callback runs, and the client may be destroyed inside one: then the thread that
+// is in the callback finishes what the destructor could not.
+#pragma once
+
+#include <inflight/async_client/basic_async_client.hpp>
+#include <inflight/client/callbacks.hpp>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+
+#include <atomic>
+#include <iostream>
+#include <thread>
+
+namespace inflight::detail {
+
+class client_loop : public std::enable_shared_from_this<client_loop> {
+public:
+    using async_type = basic_async_client<tcp_transport, memory_store, std::mutex>;
+
+    explicit client_loop(client_options options)
+        : manual_ack(options.manual_ack), async(asio::any_io_executor(io.get_executor()), std::move(options)) {
+        async.implementation().set_observer(&queue);
+    }
+    ~client_loop() { stop_io(); }
+
+    /// Whether this thread is inside a callback of this client.
+    bool in_callback() const { return current() == this; }
+
+    void start_io() {
+        const std::lock_guard lock(threads);
+        if (!io_thread.joinable()) io_thread = std::thread([this] { io.run(); });
+    }
+
+    /// Runs callbacks until `done()`, which is asked with the queue's mutex held, says so; waits in between, until `limit`.
+    /// Exceptions of callbacks leave it.
+    template <class Done>
+    bool run_until(Done&& done, std::optional<std::chrono::steady_clock::time_point> limit = {}) {
+        std::unique_lock lock(queue.mutex);
+        for (;;) {
+            if (done()) return true;
+            if (!queue.notes.empty()) {
+                run_one(lock);
+                continue;
+            }
+            if (!limit) queue.changed.wait(lock);
+            else if (queue.changed.wait_until(lock, *limit) == std::cv_status::timeout && queue.notes.empty()) return done();
+        }
+    }
+
+    /// Waits while another thread runs the callbacks.
+    template <class Done>
+    bool wait_until(Done&& done, std::optional<std::chrono::steady_clock::time_point> limit = {}) {
+        std::unique_lock lock(queue.mutex);
+        if (limit) return queue.changed.wait_until(lock, *limit, done);
+        queue.changed.wait(lock, done);
+        return true;
+    }
+
+    /// One or the other, whichever there is to be done.
+    template <class Done>
+    bool pump_until(Done&& done, std::optional<std::chrono::steady_clock::time_point> limit = {}) {
+        if (!claim_loop()) return wait_until(done, limit);
+        const release_loop release{*this};
+        return run_until(done, limit);
+    }
+
+    /// The loop is one thread at a time.
+    bool claim_loop() { return !loop_taken.exchange(true); }
+    struct release_loop {
+        client_loop& loop;
+        ~release_loop() {
+            loop.loop_taken = false;
+            const std::lock_guard lock(loop.queue.mutex);
+            loop.queue.changed.notify_all();
+        }
+    };
+
+    void run_thread() { // loop_start()'s.
+        const auto done = [this] { return stop_loop || destroyed; };
+        for (;;) {
+            try {
+                run_until(done);
+                break;
+            } catch (...) {
+                report(std::current_exception());
+            }
+        }
+    }
+
+    void stop_io() {
+        async.implementation().shut_down();
+        work.reset();
+        const std::lock_guard lock(threads);
+        if (!io_thread.joinable()) return;
+        if (io_thread.get_id() == std::this_thread::get_id()) io_thread.detach(); // The last reference ended there.
+        else io_thread.join();
+    }
+
+    asio::io_context io{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
+    callback_queue queue{};
+    bool manual_ack; // Guarded by the queue's mutex.
+    async_type async;
+    std::mutex threads{}; // Guards the two thread objects.
+    std::thread io_thread{}, loop_thread{};
+    std::atomic<bool> loop_taken{false};
+    bool stop_loop = false, destroyed = false;    // Guarded by the queue's mutex, as is all below.
+    std::uint64_t connects = 0, connects_told = 0; // Outcomes of connect attempts asked for, and told to on_connect.
+    std::error_code connect_error{};
+    id_table<delivery> to_be_acknowledged{}; // manual_ack: what the application has been given.
+
+private:
+    static client_loop*& current() {
+        static thread_local client_loop* inside = nullptr;
+        return inside;
+    }
+
+    struct inside_callback {
+        client_loop* before = std::exchange(current(), nullptr);
+        explicit inside_callback(client_loop* now) { current() = now; }
+        ~inside_callback() { current() = before; }
+    };
+
+    // Takes one note and tells the user, with the lock released meanwhile.
+    void run_one(std::unique_lock<std::mutex>& lock) {
+        auto note = std::move(queue.notes.front());
+        queue.notes.pop_front();
+        const callbacks mine = queue.callbacks;
+        lock.unlock();
+        try {
+            const inside_callback inside(this);
+            std::visit([&](auto& n) { tell(mine, n); }, note);
+        } catch (...) {
+            lock.lock();
+            told(note);
+            throw;
+        }
+        lock.lock();
+        told(note);
+    }
+
+    template <class Callback, class... Args>
+    static void call(const Callback& f, const Args&... args) {
+        if (f && *f) (*f)(args...);
+    }
+
+    void tell(const callbacks& c, const connect_result& r) {
+        if (!r.error || r.error.category() == reason_category()) call(c.on_connect, r);
+    }
+    void tell(const callbacks& c, const disconnect_result& r) { call(c.on_disconnect, r); }
+    void tell(const callbacks& c, const callback_queue::published_note& n) { call(c.on_publish, n.mid, n.error); }
+    void tell(const callbacks& c, const callback_queue::log_note& n) { call(c.on_log, std::string_view(n.line)); }
+    void tell(const callbacks& c, const callback_queue::replied_note& n) {
+        call(n.is_subscribe ? c.on_subscribe : c.on_unsubscribe, n.outcome);
+    }
+
+    void tell(const callbacks& c, const callback_queue::message_note&) {
+        const auto m = async.implementation().try_receive();
+        if (!m) return;
+        bool manual = false;
+        {
+            const std::lock_guard lock(queue.mutex);
+            manual = manual_ack;
+            if (manual && m->mid != 0) to_be_acknowledged.set(packet_id{m->mid}, m->delivery);
+        }
+        bool matched = false;
+        if (c.by_filter)
+            for (const auto& [filter, f] : *c.by_filter)
+                if (matches(filter, m->topic)) {
+                    matched = true;
+                    call(f, *m);
+                }
+        if (!matched) call(c.on_message, *m);
+        if (!manual) (void)async.acknowledge(m->delivery); // Stale after a reconnect: then the broker sends it again.
+    }
+
+    void told(const callback_queue::note& note) { // With the lock held.
+        if (std::holds_alternative<callback_queue::published_note>(note)) --queue.published_notes;
+        if (std::holds_alternative<callback_queue::log_note>(note)) --queue.log_notes;
+        if (const auto* r = std::get_if<connect_result>(&note)) {
+            connects_told = connects;
+            connect_error = r->error;
+        }
+        queue.changed.notify_all();
+    }
+
+    void report(std::exception_ptr e) {
+        callback<std::exception_ptr> hook;
+        {
+            const std::lock_guard lock(queue.mutex);
+            hook = queue.callbacks.on_exception;
+        }
+        const inside_callback inside(this);
+        if (hook && *hook) return (*hook)(e);
+        try {
+            std::rethrow_exception(e);
+        } catch (const std::exception& what) {
+            std::cerr << "inflight: a callback has thrown: " << what.what() << '\n';
+        } catch (...) {
+            std::cerr << "inflight: a callback has thrown\n";
+        }
+    }
+};
+
+} // namespace inflight::detail
