@@ -184,7 +184,7 @@ public:
     /// 3.1.1 sends the message again on the live connection; 5.0 forbids that, and asks for a new connection.
     errc deadline_reached(time_point now) {
         if (!deadline() || now < ack_due_) return errc::none;
-        if (!link_.output.empty()) { // It may not even have left: nothing is gained by sending it twice.
+        if (link_.output.written_position() < watched_end_) { // It has not even left: nothing is gained by sending it twice.
             ack_due_ = now + ack_wait_;
             return errc::none;
         }
@@ -194,6 +194,7 @@ public:
         outgoing_record& r = queue_[queue_.of(stage::in_flight).first];
         if (r.state == flow::await_pubcomp) reply_pubrel(r.id, reason_code::success);
         else put(r, true);
+        watched_end_ = link_.output.end_position();
         return errc::none;
     }
 
@@ -343,6 +344,7 @@ private:
         if (r.sequence != timed_sequence_) ack_wait_ = options_.ack_timeout;
         watched_sequence_ = timed_sequence_ = r.sequence;
         watched_state_ = r.state;
+        watched_end_ = link_.output.end_position();
         ack_due_ = now + ack_wait_;
     }
 
@@ -356,6 +358,7 @@ private:
     std::uint64_t watched_sequence_ = 0; // The message the timer runs for; 0: it does not run.
     std::uint64_t timed_sequence_ = 0;   // The message ack_wait_ has been doubled for.
     flow watched_state_ = flow::none;
+    std::uint64_t watched_end_ = 0; // Position in the output behind its last sending.
     std::chrono::milliseconds ack_wait_{};
     time_point ack_due_{};
 };
