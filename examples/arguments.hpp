@@ -1,0 +1,124 @@
+// What the examples take on their command lines.
+#pragma once
+
+#include <inflight/async_client.hpp>
+
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <thread>
+
+struct arguments {
+    std::string host = "localhost";
+    std::uint16_t port = 1883;
+    std::string topic = "sensor/temperature";
+    int count = 0;           // 0: the example's own idea.
+    double interval = -1;    // Seconds; below 0: the example's own idea.
+    inflight::qos qos = inflight::qos::at_least_once;
+    bool retry = false;      // A broker that is not there is waited for.
+    inflight::client_options options{};
+
+    arguments(int argc, char** argv, std::string_view what) {
+        for (int i = 1; i < argc; ++i) {
+            const std::string_view name = argv[i];
+            if (name == "--help") usage(argv[0], what, EXIT_SUCCESS);
+            if (name == "--retry") {
+                retry = true;
+                continue;
+            }
+            if (name == "--keep-session") {
+                options.keep_session_for(std::chrono::hours(24));
+                continue;
+            }
+            if (i + 1 == argc) usage(argv[0], what, EXIT_FAILURE);
+            const std::string value = argv[++i];
+            bool good = true;
+            if (name == "--host") host = value;
+            else if (name == "--port") good = number(value, port, 1, 65'535);
+            else if (name == "--topic") topic = value;
+            else if (name == "--count") good = number(value, count, 1, 1'000'000'000);
+            else if (name == "--interval") good = seconds(value);
+            else if (name == "--qos") good = level(value);
+            else if (name == "--id") options.client_id = value;
+            else if (name == "--user") options.user_name = value;
+            else if (name == "--password") options.password = value;
+            else if (name == "--version") good = version(value);
+            else good = false;
+            if (!good) {
+                std::cerr << "bad argument: " << name << ' ' << value << '\n';
+                usage(argv[0], what, EXIT_FAILURE);
+            }
+        }
+        if (options.keep_session && options.client_id.empty()) {
+            std::cerr << "--keep-session needs --id: the session is kept under that name\n";
+            std::exit(EXIT_FAILURE);
+        }
+    }
+
+private:
+    [[noreturn]] static void usage(std::string_view program, std::string_view what, int status) {
+        (status == EXIT_SUCCESS ? std::cout : std::cerr)
+            << program << ": " << what << "\n"
+            << "  --host NAME        broker (localhost)\n"
+               "  --port NUMBER      its port (1883)\n"
+               "  --topic TOPIC      topic or topic filter (sensor/temperature)\n"
+               "  --count NUMBER     messages to send, or to receive before leaving\n"
+               "  --interval SECONDS between two messages, or for each of them\n"
+               "  --qos 0|1|2        quality of service (1)\n"
+               "  --id TEXT          client identifier (a generated one)\n"
+               "  --user, --password credentials\n"
+               "  --keep-session     the broker keeps the session while we are away; needs --id\n"
+               "  --version 3.1.1|5  protocol version (5, falling back to 3.1.1)\n"
+               "  --retry            wait for a broker that is not there\n";
+        std::exit(status);
+    }
+
+    template <class T>
+    static bool number(const std::string& text, T& out, long least, long most) {
+        long value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most) return false;
+        out = static_cast<T>(value);
+        return true;
+    }
+
+    bool seconds(const std::string& text) {
+        char* end = nullptr;
+        interval = std::strtod(text.c_str(), &end);
+        return !text.empty() && *end == '\0' && interval >= 0 && interval <= 86'400;
+    }
+
+    bool level(const std::string& text) {
+        int value = 0;
+        if (!number(text, value, 0, 2)) return false;
+        qos = static_cast<inflight::qos>(value);
+        return true;
+    }
+
+    bool version(const std::string& text) {
+        if (text == "3.1.1" || text == "4") options.version = inflight::protocol_version::v3_1_1;
+        else if (text == "5" || text == "5.0") options.version = inflight::protocol_version::v5;
+        else return false;
+        return true;
+    }
+};
+
+/// Ctrl-C and a polite kill call `leave`, on a thread of their own. To be made before any other thread is.
+class on_interrupt {
+public:
+    explicit on_interrupt(std::function<void()> leave) {
+        sigemptyset(&signals_);
+        sigaddset(&signals_, SIGINT);
+        sigaddset(&signals_, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+        std::thread([signals = signals_, leave = std::move(leave)] {
+            int which = 0;
+            while (sigwait(&signals, &which) == 0) leave();
+        }).detach(); // Waits for as long as the process lives.
+    }
+
+private:
+    sigset_t signals_{};
+};
