@@ -69,6 +69,7 @@ public:
     void transport_closed() {
         keep_alive_.stop();
         outgoing_.closed();
+        incoming_.closed();
         requests_.closed();
         link_.close();
         event_.reset();
@@ -298,8 +299,7 @@ private:
 
     errc on_pubrel(const frame& f) {
         const result<pubrel> p = decode_as<pubrel>(f, link_.version);
-        if (p) incoming_.pubrel(p->id);
-        return p.error();
+        return p ? incoming_.pubrel(p->id) : p.error();
     }
 
     template <class Reply>

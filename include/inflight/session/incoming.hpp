@@ -49,7 +49,7 @@ class incoming {
 public:
     incoming(link& connection, Store& store, const session_options& options)
         : link_(connection), store_(store), options_(options) {
-        store_.restore([](const stored_message&) {}, [this](packet_id id) { received_.set(id, received{.acknowledged = true}); });
+        store_.restore([](const stored_message&) {}, [this](packet_id id) { received_.set(id, received{.acknowledged = true, .answered = true}); });
     }
 
     struct arrival {
@@ -69,15 +69,18 @@ public:
         return {errc::bad_enumerator};
     }
 
-    /// PUBREL is answered whatever is known of its identifier. [v5:MQTT-4.3.3-11]
-    void pubrel(packet_id id) {
+    /// PUBREL is answered whether its identifier is known or not, [v5:MQTT-4.3.3-11] but not before our PUBREC has gone
+    /// out: it would give back its unit of the Receive Maximum while the application still has the message to take.
+    errc pubrel(packet_id id) {
         const received* known = received_.find(id);
+        if (known && !known->answered) return errc::unexpected_packet;
         const flow_step* step = find_step(receiver_flow, known ? flow::await_pubrel : flow::none, packet_type::pubrel,
                                           reason_code::success, link_.version);
         assert(step && step->reply == packet_type::pubcomp);
         const reason_code reason = known || !link_.v5() ? reason_code::success : reason_code::packet_identifier_not_found;
         link_.send(pubcomp{.id = id, .reason = reason});
         if (known) forget(id); // [v5:MQTT-4.3.3-12]
+        return errc::none;
     }
 
     /// The application has the message, or with a Reason Code of 0x80 and above (5.0 only) refuses it.
@@ -87,16 +90,18 @@ public:
         return d.qos == qos::at_least_once ? acknowledge_qos_1(d, reason) : acknowledge_qos_2(d, reason);
     }
 
-    /// CONNACK. Quota and order belong to a connection; QoS 2 identifiers to the session. [v5:MQTT-4.3.3-10]
-    void connected(bool resumed) {
+    /// The transport is gone, and with it quota, order and aliases; QoS 2 identifiers belong to the session.
+    void closed() {
         aliases_.clear(); // [v5:MQTT-3.3.2-7]
         open_ = 0;
         order_1_.clear();
         order_2_.clear();
-        if (resumed) {
-            received_.for_each([](packet_id, received& r) { r.counted = false; });
-            return;
-        }
+        received_.for_each([](packet_id, received& r) { r.counted = r.queued = false; });
+    }
+
+    /// CONNACK. [v5:MQTT-4.3.3-10]
+    void connected(bool resumed) {
+        if (resumed) return;
         received_.for_each([this](packet_id id, received&) { store_.forget_received(id); });
         received_.clear();
     }
@@ -106,6 +111,7 @@ public:
 private:
     struct turn { // A place in the order of acknowledgements.
         packet_id id{};
+        std::uint64_t sequence = 0; // QoS 2: of the message, since the identifier may mean another one by then.
         reason_code reason{};
         bool acknowledged = false; // QoS 1. QoS 2: received_ knows.
     };
@@ -113,6 +119,8 @@ private:
         std::uint64_t sequence = 0;
         reason_code reason{};
         bool acknowledged = false; // By the application.
+        bool answered = false;     // PUBREC has gone out, on some connection.
+        bool queued = false;       // Has a place in the order: repeats take no second one.
         bool counted = false;      // Takes a unit of our Receive Maximum on this connection.
     };
 
@@ -125,7 +133,7 @@ private:
     arrival publish_qos_1(packet_id id) { // No table: the same identifier may be a new message. [v5:MQTT-4.3.2-5]
         if (const errc bad = take_unit(); bad != errc::none) return {bad};
         const delivery d{order_1_.end(), link_.number, id, qos::at_least_once};
-        order_1_.push({id});
+        order_1_.push({.id = id});
         return {errc::none, true, d};
     }
 
@@ -139,14 +147,15 @@ private:
         if (!known) known = &received_.set(id, received{.sequence = ++last_sequence_});
         known->counted = true;
         const delivery d{known->sequence, link_.number, id, qos::exactly_once};
-        order_2_.push({id});
+        if (!known->queued) order_2_.push({.id = id, .sequence = known->sequence});
+        known->queued = true;
         if (step->then == effect::deliver) return {errc::none, true, d};
         send_pubrecs(); // A repeat: answered at once, or when the application has acknowledged the message.
         return {};
     }
 
     errc acknowledge_qos_1(const delivery& d, reason_code reason) {
-        if (d.connection != link_.number) return errc::stale_delivery; // [v5:MQTT-4.4.0-1]
+        if (d.connection != link_.number || link_.at == link::phase::closed) return errc::stale_delivery; // [v5:MQTT-4.4.0-1]
         if (!order_1_.has(d.sequence) || order_1_[d.sequence].acknowledged) return errc::unknown_packet_id;
         order_1_[d.sequence].acknowledged = true;
         order_1_[d.sequence].reason = reason;
@@ -171,9 +180,11 @@ private:
     void send_pubrecs() { // [v5:MQTT-4.6.0-3]
         for (; !order_2_.empty(); order_2_.pop()) {
             const packet_id id = order_2_.front().id;
-            const received* known = received_.find(id);
-            if (!known) continue; // Released or refused meanwhile.
+            received* known = received_.find(id);
+            if (!known || known->sequence != order_2_.front().sequence) continue; // Released or refused meanwhile.
             if (!known->acknowledged) return;
+            known->answered = true;
+            known->queued = false;
             const reason_code reason = known->reason;
             link_.send(pubrec{.id = id, .reason = reason});
             if (is_refusal(reason)) forget(id); // [v5:MQTT-4.3.3-9]
