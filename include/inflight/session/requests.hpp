@@ -79,8 +79,10 @@ public:
         if (r.is_subscribe != (Type == packet_type::suback)) return errc::unexpected_packet; // [v5:MQTT-2.2.1-6]
         const bool counted = Type == packet_type::suback || link_.v5();
         if (counted && p.reasons.size() != r.filters.size()) return errc::reply_count; // [v5:MQTT-3.8.4-6]
-        if constexpr (Type == packet_type::suback)
-            for (std::size_t i = 0; i != r.filters.size(); ++i) remember(r, i, p.reasons[i]); // [v5:MQTT-3.9.3-1]
+        for (std::size_t i = 0; i != r.filters.size(); ++i) {
+            if constexpr (Type == packet_type::suback) remember(r, i, p.reasons[i]); // [v5:MQTT-3.9.3-1]
+            else unsubscribed(r, i);
+        }
         settle(found, errc::none, p.reasons);
         return errc::none;
     }
@@ -116,6 +118,7 @@ private:
         properties<packet_type::unsubscribe> unsubscribe_props{};
     };
     struct renewable {
+        std::uint64_t sequence = 0; // Of the request that made it.
         subscription options{};
         properties<packet_type::subscribe> props{};
     };
@@ -190,7 +193,13 @@ private:
 
     void remember(const request& r, std::size_t i, reason_code reason) {
         if (is_refusal(reason)) renewable_.erase(r.filters[i].filter);
-        else renewable_[r.filters[i].filter] = {r.filters[i].options, r.subscribe_props};
+        else renewable_[r.filters[i].filter] = {r.sequence, r.filters[i].options, r.subscribe_props};
+    }
+
+    // A SUBACK may have come between this wish and its answer, for an earlier wish.
+    void unsubscribed(const request& r, std::size_t i) {
+        const auto found = renewable_.find(r.filters[i].filter);
+        if (found != renewable_.end() && found->second.sequence < r.sequence) renewable_.erase(found);
     }
 
     void renew_all() {
