@@ -50,7 +50,8 @@ public:
 
     /// CONNACK. `renew`: the broker knows none of our subscriptions.
     void connected(bool renew) {
-        if (renew && options_.resubscribe) renew_all();
+        if ((renew || cut_renewal_) && options_.resubscribe) renew_all();
+        cut_renewal_ = false;
         std::vector<std::map<packet_id, request>::iterator> again;
         for (auto i = open_.begin(); i != open_.end(); ++i) again.push_back(i);
         std::sort(again.begin(), again.end(), [](auto a, auto b) { return a->second.sequence < b->second.sequence; });
@@ -58,13 +59,14 @@ public:
         settle_refused();
     }
 
-    /// The connection is gone: a renewal is made from scratch by the next one, if it is needed.
+    /// The connection is gone: a renewal is made from scratch by the next one, even if that resumes the new session.
     void closed() {
         for (auto i = open_.begin(); i != open_.end();) {
             if (!i->second.is_renewal) {
                 ++i;
                 continue;
             }
+            cut_renewal_ = true;
             ids_.release(i->first);
             i = open_.erase(i);
         }
@@ -225,6 +227,7 @@ private:
     std::map<std::string, renewable> renewable_{};
     std::deque<event::replied> replied_{};
     std::uint64_t last_sequence_ = 0;
+    bool cut_renewal_ = false; // The link was lost before all renewals were answered.
     bool stopped_ = false;
 };
 
