@@ -33,6 +33,10 @@ std::string publish_hex(std::string_view topic_hex, protocol_version version) {
 constexpr auto shortest = wire::reader::varint_form::shortest;
 constexpr auto any_form = wire::reader::varint_form::any;
 
+// The compiler sees a read past the end, where a string's closing zero would hide it.
+constexpr std::array cut_off{'\xF0', '\x9F', '\x98'};
+static_assert(!wire::is_utf8({cut_off.data(), 1}) && !wire::is_utf8({cut_off.data(), 2}) && !wire::is_utf8({cut_off.data(), 3}));
+
 } // namespace
 
 TEST_CASE("codec: writes every variable byte integer in its shortest form", "[codec][v5:MQTT-1.5.5-1]") {
@@ -101,13 +105,6 @@ TEST_CASE("codec: accepts text exactly when it is well-formed UTF-8", "[codec][v
         }
     }
     CHECK(row(errc::not_utf8).reason == reason_code::malformed_packet);
-}
-
-TEST_CASE("codec: a character that ends behind its string is cut off, whatever stands there", "[codec][v5:MQTT-1.5.4-1][v3:MQTT-1.5.3-1]") {
-    for (const auto whole : {"\xC3\xA9"sv, "\xE2\x82\xAC"sv, "\xF0\x9F\x98\x80"sv}) {
-        CHECK(wire::is_utf8(whole));
-        for (std::size_t size = 1; size != whole.size(); ++size) CHECK_FALSE(wire::is_utf8(whole.substr(0, size)));
-    }
 }
 
 TEST_CASE("codec: refuses exactly the code points that UTF-8 cannot carry, over all of Unicode",
