@@ -139,10 +139,13 @@ private:
         const server_limits& limits = link_.limits;
         if (!limits.subscription_identifiers && p.props.has(property_id::subscription_identifier))
             return errc::subscription_identifiers_not_supported;
-        for (const subscription& s : p.subscriptions) {
-            if (!limits.shared_subscriptions && is_shared(s.filter)) return errc::shared_not_supported;
-            if (!limits.wildcard_subscriptions && has_wildcard(s.filter)) return errc::wildcards_not_supported;
-        }
+        for (const subscription& s : p.subscriptions)
+            if (const errc bad = refusal(s.filter); bad != errc::none) return bad;
+        return errc::none;
+    }
+    errc refusal(std::string_view filter) const {
+        if (!link_.limits.shared_subscriptions && is_shared(filter)) return errc::shared_not_supported;
+        if (!link_.limits.wildcard_subscriptions && has_wildcard(filter)) return errc::wildcards_not_supported;
         return errc::none;
     }
     errc refusal(const unsubscribe&) const { return errc::none; }
@@ -211,7 +214,10 @@ private:
             for (; i != renewable_.end() && r.filters.size() != renewed_at_a_time && i->second.props == r.subscribe_props; ++i) {
                 size += 3 + i->first.size();
                 const std::size_t most = link_.limits.maximum_packet_size;
-                if (!r.filters.empty() && size + r.subscribe_props.bytes().size() + 11 > most) break;
+                const bool fits = size + r.subscribe_props.bytes().size() + 11 <= most;
+                const errc bad = refusal(i->first); // Then it goes alone: the others are not to fail with it.
+                if (!r.filters.empty() && (!fits || bad != r.refused || bad != errc::none)) break;
+                r.refused = bad;
                 r.filters.push_back({i->first, i->second.options});
             }
             const packet_id id = ids_.allocate();
