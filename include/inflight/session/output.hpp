@@ -9,9 +9,9 @@
 
 namespace inflight {
 
-/// Two batches: one that gathers, and one that has been handed out and stays as it is until it has been written. Small
-/// packets are copied into the batch, since one piece of memory for many packets costs a write less than a piece each;
-/// large ones are pointed to.
+/// Two batches: one that gathers, and one that has been handed out and stays as it is until it has been
+/// written. Small packets are copied into the batch, since one piece of memory for many packets costs a write
+/// less than a piece each; large ones are pointed to.
 class output_queue {
 public:
     /// From this size on a packet is pointed to, not copied.
@@ -32,8 +32,8 @@ public:
         encode_measured(p, version, size, grow(size.total));
     }
 
-    /// Appends bytes: copies them when there are few, else refers to them. True if it refers: then they must stay
-    /// where they are until clear(), until they are written, or until they are given to keep().
+    /// Appends bytes: copies them when there are few, else refers to them. True if it refers: then they must
+    /// stay where they are until clear(), until they are written, or until they are given to keep().
     bool add_bytes(std::string_view bytes) {
         if (bytes.size() < large) {
             std::memcpy(grow(bytes.size()), bytes.data(), bytes.size());
@@ -57,7 +57,8 @@ public:
     void rest_on(std::uint64_t ticket) { gathering_.ticket = std::max(gathering_.ticket, ticket); }
     void committed(std::uint64_t ticket) { committed_ = std::max(committed_, ticket); }
 
-    /// What to write next; stays valid until written() or clear() is called. Everything that has gathered, in one list.
+    /// What to write next; stays valid until written() or clear() is called. Everything that has gathered, in
+    /// one list.
     std::span<const std::string_view> next() {
         if (views_.size() == first_view_ && !gathering_.pieces.empty()) {
             handed_out_.swap(gathering_);
@@ -85,10 +86,13 @@ public:
         if (first_view_ == views_.size()) handed_out_.reset();
     }
 
-    /// Forgets all: the connection is gone.
+    /// Forgets all bytes: the connection is gone. What was not committed holds back the next one too, since that may
+    /// repeat what rested on it.
     void clear() {
+        const std::uint64_t ticket = std::max(gathering_.ticket, handed_out_.ticket);
         gathering_.reset();
         handed_out_.reset();
+        gathering_.ticket = ticket;
         views_.clear();
         first_view_ = 0;
         written_ = end_;
@@ -96,7 +100,8 @@ public:
 
     bool empty() const { return written_ == end_; }
     std::size_t pending() const { return static_cast<std::size_t>(end_ - written_); }
-    /// Position, counted from the beginning of time, behind the last byte added, and behind the last one written.
+    /// Position, counted from the beginning of time, behind the last byte added, and behind the last one
+    /// written.
     std::uint64_t end_position() const { return end_; }
     std::uint64_t written_position() const { return written_; }
 
@@ -132,7 +137,8 @@ private:
         std::string& buffer = gathering_.buffer;
         const std::size_t before = buffer.size();
         buffer.resize(before + size);
-        if (gathering_.pieces.empty() || gathering_.pieces.back().external) gathering_.pieces.push_back({nullptr, before, 0});
+        if (gathering_.pieces.empty() || gathering_.pieces.back().external)
+            gathering_.pieces.push_back({nullptr, before, 0});
         gathering_.pieces.back().size += size;
         end_ += size;
         return buffer.data() + before;
