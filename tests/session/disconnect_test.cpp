@@ -1,0 +1,161 @@
+// The end of a connection, ours or the broker's.
+#include "support/scripted_peer.hpp"
+
+#include "support/catch.hpp"
+#include "support/hex.hpp"
+
+using namespace inflight;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto qos_1 = qos::at_least_once;
+
+} // namespace
+
+TEST_CASE("disconnect: DISCONNECT is the last packet, and nothing follows it whatever happens", "[session][v5:MQTT-3.14.4-1][v3:MQTT-3.14.4-2]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    p.connect(version);
+    p.gets(publish{.qos = qos_1, .topic = "in", .id = id(1)});
+    p.session.disconnect();
+    CHECK(p.session.is_closing());
+    CHECK(p.session.close_reason() == errc::none);
+    CHECK(p.sent().size() == 1);
+    CHECK(p.publish("a", "", qos_1).status == publish_status::queued_offline);
+    (void)p.subscribe("a");
+    p.session.acknowledge(p.deliveries.at(0));
+    p.session.disconnect();
+    p.session.fail(errc::timed_out);
+    CHECK(p.gets(publish{.topic = "late"}).empty());
+    p.wait(1h);
+    CHECK(p.sent().empty());
+    CHECK(p.session.output_empty());
+}
+
+TEST_CASE("disconnect: what was published before goes out before it", "[session][v5:MQTT-3.14.4-1]") {
+    scripted_peer p;
+    p.connect();
+    p.publish("a", "", qos::at_most_once);
+    p.session.disconnect();
+    const trace sent = p.sent();
+    REQUIRE(sent.size() == 2);
+    CHECK(sent[0].starts_with("PUBLISH"));
+    CHECK(sent[1].starts_with("DISCONNECT"));
+    CHECK(p.events() == trace{"published 1: success"});
+}
+
+TEST_CASE("disconnect: ends the session at the broker too, unless it is kept", "[session][v5:U5-20][v5:MQTT-3.1.2-23]") {
+    scripted_peer p;
+    p.connect();
+    p.session.disconnect();
+    CHECK(p.sent() == trace{"DISCONNECT session_expiry_interval=0"});
+    p.cut();
+    p.open();
+    CHECK(p.sent().at(0).find(" clean_start") != std::string::npos);
+
+    scripted_peer kept(kept_session());
+    kept.connect();
+    kept.session.disconnect();
+    CHECK(kept.sent() == trace{"DISCONNECT"});
+    kept.cut();
+    kept.open();
+    CHECK(kept.sent().at(0).find(" clean_start") == std::string::npos);
+}
+
+TEST_CASE("disconnect: a session that ends with its connection anyway needs no expiry", "[session][v5:U5-20]") {
+    session_options options = test_options();
+    options.session_expiry = 0s;
+    scripted_peer p(options);
+    p.connect();
+    p.session.disconnect();
+    CHECK(p.sent() == trace{"DISCONNECT"});
+}
+
+TEST_CASE("disconnect: with the Will, in 5.0; 3.1.1 knows no reason", "[session]") {
+    scripted_peer p(kept_session());
+    p.connect(v5);
+    p.session.disconnect(reason_code::disconnect_with_will_message);
+    CHECK(p.sent() == trace{"DISCONNECT reason='disconnect with Will Message' (4)"});
+    p.cut();
+    p.connect(v3, {.session_present = true});
+    p.session.disconnect(reason_code::disconnect_with_will_message);
+    CHECK(p.sent() == trace{"DISCONNECT"});
+}
+
+TEST_CASE("disconnect: before CONNACK nothing is sent, without a connection nothing happens", "[session]") {
+    scripted_peer p;
+    p.session.disconnect();
+    CHECK_FALSE(p.session.is_closing());
+    p.open();
+    (void)p.sent();
+    p.session.disconnect();
+    CHECK(p.session.is_closing());
+    CHECK(p.sent().empty());
+}
+
+TEST_CASE("disconnect: the broker's DISCONNECT is reported and not answered, before CONNACK too",
+          "[session][v5:U5-24][v5:MQTT-3.14.0-1][v5:MQTT-3.14.4-1]") {
+    const bool early = GENERATE(false, true);
+    scripted_peer p;
+    if (early) {
+        p.open();
+        (void)p.sent();
+    } else {
+        p.connect();
+    }
+    CHECK(p.gets(disconnect{.reason = reason_code::server_shutting_down}) == trace{"disconnected: server shutting down"});
+    CHECK(p.session.close_reason() == errc::server_disconnected);
+    p.publish("a", "", qos_1);
+    CHECK(p.sent().empty());
+    CHECK(p.gets(publish{.topic = "late"}).empty());
+}
+
+TEST_CASE("disconnect: a Session Expiry Interval in the broker's DISCONNECT is an error", "[session][v5:MQTT-3.14.2-2]") {
+    scripted_peer p;
+    p.connect();
+    CHECK(p.gets_bytes(hex("E0 07 00 05 11 00 00 00 01")).empty());
+    CHECK(p.session.close_reason() == errc::property_not_allowed);
+}
+
+TEST_CASE("disconnect: 3.1.1 knows no DISCONNECT from the broker", "[session][v3:MQTT-3.14.1-1]") {
+    scripted_peer p;
+    p.connect(v3);
+    CHECK(p.gets_bytes(hex("E0 00")).empty());
+    CHECK(p.session.close_reason() == errc::unexpected_packet);
+    CHECK(p.sent().empty());
+}
+
+TEST_CASE("disconnect: a failure outside the protocol closes, and tells a 5.0 broker", "[session][v5:U5-23]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p;
+    p.connect(version);
+    p.session.fail(errc::inbound_overflow);
+    CHECK(p.session.close_reason() == errc::inbound_overflow);
+    CHECK(p.sent() == (version == v5 ? trace{"DISCONNECT reason='receive maximum exceeded' (147)"} : trace{}));
+}
+
+TEST_CASE("disconnect: a broker whose Maximum Packet Size has no room for DISCONNECT is left without a word", "[session][v5:MQTT-3.2.2-15]") {
+    properties<packet_type::connack> props;
+    props.set<property_id::maximum_packet_size>(2);
+    scripted_peer p;
+    p.connect(v5, {.props = props});
+    p.gets(connack{});
+    CHECK(p.session.close_reason() == errc::unexpected_packet);
+    CHECK(p.sent().empty());
+}
+
+TEST_CASE("disconnect: another broker is met with a clean start, unless the session is kept", "[session]") {
+    scripted_peer p;
+    p.connect();
+    p.cut();
+    p.session.server_changed();
+    p.open();
+    CHECK(p.sent().at(0).find(" clean_start") != std::string::npos);
+    scripted_peer kept(kept_session());
+    kept.connect();
+    kept.cut();
+    kept.session.server_changed();
+    kept.open();
+    CHECK(kept.sent().at(0).find(" clean_start") == std::string::npos);
+}

@@ -1,0 +1,167 @@
+#include <inflight/session/resend_queue.hpp>
+
+#include "support/catch.hpp"
+
+#include <random>
+
+using namespace inflight;
+
+namespace {
+
+using slot = resend_queue::slot;
+
+packet_id id(unsigned n) { return packet_id{static_cast<std::uint16_t>(n)}; }
+
+std::vector<unsigned> ids(resend_queue& queue, stage at, qos level = qos::at_least_once) {
+    std::vector<unsigned> out;
+    for (slot s = queue.of(at, level).first; s != resend_queue::nil; s = queue[s].next) out.push_back(number(queue[s].id));
+    return out;
+}
+
+slot add(resend_queue& queue, unsigned n, std::string_view payload = "payload", qos level = qos::at_least_once) {
+    const slot s = queue.add(stage::waiting, id(n), level);
+    const publish p{.qos = level, .topic = "t", .id = id(n), .payload = payload};
+    queue.encode(s, p, protocol_version::v5, *measure_packet(p, protocol_version::v5));
+    return s;
+}
+
+} // namespace
+
+TEST_CASE("resend_queue: a record is found by its identifier until it is settled", "[session]") {
+    resend_queue queue;
+    CHECK(queue.find(id(1)) == resend_queue::nil);
+    const slot one = add(queue, 1), two = add(queue, 2);
+    CHECK(queue.find(id(1)) == one);
+    CHECK(queue.find(id(2)) == two);
+    queue.move_last(one, stage::in_flight);
+    CHECK(queue.find(id(1)) == one);
+    queue.settle(one, errc::none, {}, 0);
+    CHECK(queue.find(id(1)) == resend_queue::nil);
+    CHECK(queue.find(id(2)) == two);
+    CHECK(queue.unsettled() == 1);
+    queue.release(one);
+    CHECK(add(queue, 9) == one); // The slot serves again.
+    CHECK(queue[one].sequence == 3);
+}
+
+TEST_CASE("resend_queue: lists keep the order of arrival, and the front of waiting can be jumped", "[session]") {
+    resend_queue queue;
+    std::vector<slot> slots;
+    for (unsigned n = 1; n <= 5; ++n) slots.push_back(add(queue, n));
+    for (const std::size_t i : {1u, 0u, 3u}) queue.move_last(slots[i], stage::in_flight);
+    CHECK(ids(queue, stage::in_flight) == std::vector<unsigned>{2, 1, 4});
+    CHECK(ids(queue, stage::waiting) == std::vector<unsigned>{3, 5});
+    queue.move_last(slots[1], stage::in_flight);
+    CHECK(ids(queue, stage::in_flight) == std::vector<unsigned>{1, 4, 2});
+    queue.move_to_front_of_waiting(slots[3]);
+    queue.move_to_front_of_waiting(slots[2]); // Within its own list.
+    CHECK(ids(queue, stage::waiting) == std::vector<unsigned>{3, 4, 5});
+    CHECK(ids(queue, stage::in_flight) == std::vector<unsigned>{1, 2});
+    const auto sorted = queue.sorted(queue.of(stage::waiting));
+    CHECK(sorted == std::vector<slot>{slots[2], slots[3], slots[4]});
+    CHECK(queue.waiting() == 3);
+    CHECK(queue.in_flight() == 2);
+}
+
+TEST_CASE("resend_queue: QoS 0 waits in a list of its own", "[session]") {
+    resend_queue queue;
+    add(queue, 1);
+    queue.add(stage::waiting, id(2), qos::at_most_once);
+    CHECK(ids(queue, stage::waiting) == std::vector<unsigned>{1});
+    CHECK(ids(queue, stage::waiting, qos::at_most_once) == std::vector<unsigned>{2});
+    CHECK(queue.waiting() == 2);
+}
+
+TEST_CASE("resend_queue: counts the bytes of all packets it holds", "[session]") {
+    resend_queue queue;
+    const slot one = add(queue, 1, "x"), two = add(queue, 2, std::string(5000, 'x'));
+    const std::size_t first = queue[one].bytes.size(), second = queue[two].bytes.size();
+    CHECK(queue.bytes() == first + second);
+    queue.settle(one, errc::none, {}, 0);
+    CHECK(queue.bytes() == second);
+    CHECK(queue.take_bytes(two).size() == second);
+    CHECK(queue.bytes() == 0);
+    const slot three = queue.add(stage::waiting, id(3), qos::at_least_once);
+    queue.restore(three, 77, "stored", protocol_version::v5);
+    CHECK(queue.bytes() == 6);
+    queue.drop_bytes(three);
+    CHECK(queue.bytes() == 0);
+}
+
+TEST_CASE("resend_queue: settle hands back bytes that the output still refers to, or that are large", "[session]") {
+    resend_queue queue;
+    const slot referred = add(queue, 1, std::string(5000, 'x')), large = add(queue, 2, std::string(5000, 'y')), small = add(queue, 3);
+    queue[referred].written_at = 100;
+    CHECK(queue.settle(referred, errc::none, {}, 99).size() > 5000);
+    CHECK(queue.settle(large, errc::none, {}, 0).size() > 5000);
+    CHECK(queue.settle(small, errc::none, {}, 0).empty());
+    CHECK(queue[small].bytes.empty());
+    CHECK(queue.bytes() == 0);
+}
+
+TEST_CASE("resend_queue: sequence goes on behind what a store had", "[session]") {
+    resend_queue queue;
+    const slot s = queue.add(stage::waiting, id(1), qos::at_least_once);
+    queue.restore(s, 500, "bytes", protocol_version::v3_1_1);
+    CHECK(queue[s].sequence == 500);
+    CHECK(queue[add(queue, 2)].sequence == 501);
+}
+
+TEST_CASE("resend_queue: after a burst that is over it holds no memory for it, and works on", "[session]") {
+    resend_queue queue;
+    for (int round = 0; round != 3; ++round) {
+        std::vector<slot> slots;
+        for (unsigned n = 1; n <= 3000; ++n) slots.push_back(add(queue, n));
+        CHECK(queue.waiting() == 3000);
+        for (const slot s : slots) {
+            queue.settle(s, errc::none, {}, 0);
+            queue.release(s);
+        }
+        CHECK(queue.unsettled() == 0);
+        CHECK(queue.bytes() == 0);
+        CHECK(queue.find(id(7)) == resend_queue::nil);
+        CHECK(queue.of(stage::free).empty()); // Given back.
+    }
+}
+
+TEST_CASE("resend_queue: lists and table agree over a random life", "[session]") {
+    std::mt19937 random(3);
+    resend_queue queue;
+    std::vector<unsigned> waiting, in_flight; // The model.
+    unsigned next = 1;
+    const auto take = [&](std::vector<unsigned>& from) {
+        const auto i = from.begin() + static_cast<std::ptrdiff_t>(random() % from.size());
+        const unsigned n = *i;
+        from.erase(i);
+        return n;
+    };
+    for (int i = 0; i != 5000; ++i) {
+        switch (random() % 4) {
+            case 0:
+                add(queue, next);
+                waiting.push_back(next++);
+                break;
+            case 1:
+                if (waiting.empty()) break;
+                in_flight.push_back(take(waiting));
+                queue.move_last(queue.find(id(in_flight.back())), stage::in_flight);
+                break;
+            case 2:
+                if (in_flight.empty()) break;
+                waiting.insert(waiting.begin(), take(in_flight));
+                queue.move_to_front_of_waiting(queue.find(id(waiting.front())));
+                break;
+            default:
+                if (in_flight.empty()) break;
+                const slot s = queue.find(id(take(in_flight)));
+                REQUIRE(s != resend_queue::nil);
+                queue.settle(s, errc::none, {}, 0);
+                queue.release(s);
+        }
+        if (i % 50 == 0) {
+            REQUIRE(ids(queue, stage::waiting) == waiting);
+            REQUIRE(ids(queue, stage::in_flight) == in_flight);
+            REQUIRE(queue.unsettled() == waiting.size() + in_flight.size());
+        }
+    }
+}
