@@ -79,7 +79,8 @@ private:
     static bool number(const std::string& text, T& out, long least, long most) {
         long value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most) return false;
+        if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most)
+            return false;
         out = static_cast<T>(value);
         return true;
     }

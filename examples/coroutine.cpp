@@ -16,7 +16,8 @@ asio::awaitable<void> talk(inflight::async_client& client, const arguments& args
         std::cout << "Acknowledged: MID " << ack.mid << std::endl;
 
         const auto received = co_await client.async_receive(asio::use_awaitable);
-        std::cout << "Received message: '" << received.payload << "' on topic '" << received.topic << "'" << std::endl;
+        std::cout << "Received message: '" << received.payload << "' on topic '" << received.topic << "'"
+                  << std::endl;
     }
     co_await client.async_disconnect(asio::use_awaitable);
 }

@@ -16,17 +16,21 @@ int main(int argc, char** argv) {
         else if (!std::exchange(has_subscribed, true)) client.subscribe(args.topic, args.qos);
     });
     client.on_message([&](const inflight::received_message& message) {
-        std::cout << "Working on '" << message.payload << "' (MID: " << message.mid << (message.dup ? ", delivered before)" : ")") << std::endl;
+        std::cout << "Working on '" << message.payload << "' (MID: " << message.mid
+                  << (message.dup ? ", delivered before)" : ")") << std::endl;
         std::this_thread::sleep_for(std::chrono::duration<double>(args.interval < 0 ? 1 : args.interval));
         if (message.mid != 0) { // QoS 0 has no acknowledgement.
-            if (const auto error = client.ack(message.mid)) std::cerr << "Cannot acknowledge: " << error.message() << std::endl;
-            else std::cout << "Acknowledged MID " << message.mid << std::endl;
+            if (const auto error = client.ack(message.mid))
+                std::cerr << "Cannot acknowledge: " << error.message() << std::endl;
+            else
+                std::cout << "Acknowledged MID " << message.mid << std::endl;
         }
         if (++received == args.count) client.disconnect_async();
     });
 
     if (const auto error = client.connect(args.host, args.port, std::chrono::seconds(60), args.retry)) {
-        std::cerr << "Cannot connect to " << args.host << ':' << args.port << ": " << error.message() << std::endl;
+        std::cerr << "Cannot connect to " << args.host << ':' << args.port << ": " << error.message()
+                  << std::endl;
         return EXIT_FAILURE;
     }
     if (const auto error = client.loop_forever()) {

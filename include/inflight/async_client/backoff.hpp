@@ -7,9 +7,9 @@
 
 namespace inflight {
 
-/// Doubles from the first delay to the greatest, with a jitter of a quarter, so that many clients of a broker that comes
-/// back do not come all at once. A connection that did not last does not make it start over: a broker that accepts and
-/// drops every connection is met with growing delays.
+/// Doubles from the first delay to the greatest, with a jitter of a quarter, so that many clients of a broker
+/// that comes back do not come all at once. A connection that did not last does not make it start over: a
+/// broker that accepts and drops every connection is met with growing delays.
 class backoff {
 public:
     using duration = std::chrono::milliseconds;

@@ -10,11 +10,11 @@ namespace inflight {
 
 /// An MQTT client for Asio: connects, and connects again, resends, resubscribes.
 ///
-/// Every asynchronous operation takes any completion token, calls its handler through the handler's associated executor
-/// (the client's if it has none), and supports cancellation of any type, which gives up waiting for the operation and hurts
-/// nothing else: a message that was accepted is still sent, and sent again. Handlers are never called before the
-/// initiating function has returned. All operations complete with errc::shutting_down when the client is destroyed, and
-/// with the error that stopped it when it is stopped.
+/// Every asynchronous operation takes any completion token, calls its handler through the handler's
+/// associated executor (the client's if it has none), and supports cancellation of any type, which gives up
+/// waiting for the operation and hurts nothing else: a message that was accepted is still sent, and sent
+/// again. Handlers are never called before the initiating function has returned. All operations complete with
+/// errc::shutting_down when the client is destroyed, and with the error that stopped it when it is stopped.
 ///
 /// Thread safety: one thread, or one strand, at a time - that of the executor - unless Mutex is a real one.
 template <class Transport, session_store Store = memory_store, class Mutex = detail::null_mutex>
@@ -41,8 +41,8 @@ public:
     ///
     /// Handler signature: void(std::error_code, connect_result).
     /// Completes: when the first CONNACK has come, or when connecting has been given up.
-    /// Errors: a reason_code when the broker refuses for good; with retry_first_connection false also whatever made the
-    /// first attempt fail; errc::already_running when connected.
+    /// Errors: a reason_code when the broker refuses for good; with retry_first_connection false also
+    /// whatever made the first attempt fail; errc::already_running when connected.
     /// Cancellation: stops waiting; the client goes on connecting.
     template <class CompletionToken>
     auto async_connect(CompletionToken&& token) {
@@ -50,26 +50,31 @@ public:
             [i = impl_](auto handler) { i->start_connect(std::move(handler)); }, token);
     }
 
-    /// Publishes at once, or when connected. The message is kept until it is acknowledged, and the caller not told.
+    /// Publishes at once, or when connected. The message is kept until it is acknowledged, and the caller not
+    /// told.
     publish_result publish(const message& m) { return impl_->publish(m.packet(), 0); }
-    publish_result publish(std::string_view topic, bytes_view payload, qos level = qos::at_most_once, bool retain = false,
-                           const properties<packet_type::publish>& props = {}) {
-        return impl_->publish({.qos = level, .retain = retain, .topic = topic, .props = props, .payload = payload}, 0);
+    publish_result publish(std::string_view topic, bytes_view payload, qos level = qos::at_most_once,
+                           bool retain = false, const properties<packet_type::publish>& props = {}) {
+        return impl_->publish(
+            {.qos = level, .retain = retain, .topic = topic, .props = props, .payload = payload}, 0);
     }
 
     /// Publishes a message.
     ///
     /// Handler signature: void(std::error_code, publish_ack).
-    /// Completes: QoS 0 when the bytes have been given to the transport; QoS 1 with PUBACK; QoS 2 with PUBCOMP.
-    /// Errors: errc::queue_full, errc::packet_too_large, errc::packet_ids_exhausted, errc::topic_wildcard (any invalid
-    /// topic), errc::not_supported, errc::invalid_argument: refused, nothing is kept. A reason_code: the broker refuses the
-    /// message. errc::message_expired, errc::session_lost (with lost_session_policy::fail), errc::connection_lost (QoS 0),
-    /// errc::downgraded_qos (delivered, but only at least once).
+    /// Completes: QoS 0 when the bytes have been given to the transport; QoS 1 with PUBACK; QoS 2 with
+    /// PUBCOMP.
+    /// Errors: errc::queue_full, errc::packet_too_large, errc::packet_ids_exhausted, errc::topic_wildcard
+    /// (any invalid topic), errc::not_supported, errc::invalid_argument: refused, nothing is kept. A
+    /// reason_code: the broker refuses the message. errc::message_expired, errc::session_lost (with
+    /// lost_session_policy::fail), errc::connection_lost (QoS 0), errc::downgraded_qos (delivered, but only
+    /// at least once).
     /// Cancellation: stops waiting; the message goes its way.
     template <class CompletionToken>
     auto async_publish(message m, CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code, publish_ack)>(
-            [i = impl_](auto handler, const message& what) { i->start_publish(what, std::move(handler)); }, token, std::move(m));
+            [i = impl_](auto handler, const message& what) { i->start_publish(what, std::move(handler)); },
+            token, std::move(m));
     }
 
     /// Subscribes to one filter.
@@ -77,22 +82,27 @@ public:
     /// Handler signature: void(std::error_code, subscribe_ack).
     /// Completes: with SUBACK; when there is no connection, after one has been made.
     /// Errors: a reason_code when the broker refuses every filter; errc::topic_empty, errc::filter_invalid,
-    /// errc::shared_no_local ... when the request is not valid; errc::wildcards_not_supported, errc::shared_not_supported,
-    /// errc::subscription_identifiers_not_supported when the broker has not got the feature.
+    /// errc::shared_no_local ... when the request is not valid; errc::wildcards_not_supported,
+    /// errc::shared_not_supported, errc::subscription_identifiers_not_supported when the broker has not got
+    /// the feature.
     /// Cancellation: stops waiting; the subscription is made all the same.
     template <class CompletionToken>
     auto async_subscribe(std::string filter, qos level, CompletionToken&& token) {
-        return async_subscribe(std::vector<subscription_request>{{std::move(filter), level}}, {}, std::forward<CompletionToken>(token));
+        return async_subscribe(std::vector<subscription_request>{{std::move(filter), level}}, {},
+                               std::forward<CompletionToken>(token));
     }
 
     /// Subscribes to several filters at once. As above.
     template <class CompletionToken>
-    auto async_subscribe(std::vector<subscription_request> filters, properties<packet_type::subscribe> props, CompletionToken&& token) {
+    auto async_subscribe(std::vector<subscription_request> filters, properties<packet_type::subscribe> props,
+                         CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code, subscribe_ack)>(
-            [i = impl_](auto handler, const std::vector<subscription_request>& all, const properties<packet_type::subscribe>& p) {
+            [i = impl_](auto handler, const std::vector<subscription_request>& all,
+                        const properties<packet_type::subscribe>& p) {
                 subscribe request{.props = p};
                 for (const subscription_request& s : all)
-                    request.subscriptions.push_back({s.filter, s.qos, s.no_local, s.retain_as_published, s.retain_handling});
+                    request.subscriptions.push_back(
+                        {s.filter, s.qos, s.no_local, s.retain_as_published, s.retain_handling});
                 i->start_request(request, std::move(handler), std::in_place);
             },
             token, std::move(filters), std::move(props));
@@ -102,7 +112,8 @@ public:
     ///
     /// Handler signature: void(std::error_code, subscribe_ack). In 3.1.1 the answer holds no codes.
     /// Completes: with UNSUBACK; when there is no connection, after one has been made.
-    /// Errors: a reason_code when the broker refuses every filter; errc::filter_invalid ... when the request is not valid.
+    /// Errors: a reason_code when the broker refuses every filter; errc::filter_invalid ... when the request
+    /// is not valid.
     /// Cancellation: stops waiting; the subscription is ended all the same.
     template <class CompletionToken>
     auto async_unsubscribe(std::vector<std::string> filters, CompletionToken&& token) {
@@ -116,11 +127,13 @@ public:
     }
     template <class CompletionToken>
     auto async_unsubscribe(std::string filter, CompletionToken&& token) {
-        return async_unsubscribe(std::vector<std::string>{std::move(filter)}, std::forward<CompletionToken>(token));
+        return async_unsubscribe(std::vector<std::string>{std::move(filter)},
+                                 std::forward<CompletionToken>(token));
     }
 
-    /// Takes the next message. By asking, the application says that it has the one before, which is then acknowledged;
-    /// with several receivers at work, the oldest one taken. With manual_ack only ack_handle and acknowledge() do that.
+    /// Takes the next message. By asking, the application says that it has the one before, which is then
+    /// acknowledged; with several receivers at work, the oldest one taken. With manual_ack only ack_handle
+    /// and acknowledge() do that.
     ///
     /// Handler signature: void(std::error_code, received_message).
     /// Completes: when there is a message.
@@ -134,31 +147,36 @@ public:
 
     /// Waits for open messages, up to `drain` (the option's value if left out), sends DISCONNECT and closes.
     ///
-    /// Handler signature: void(std::error_code, std::size_t): how many messages were left without an acknowledgement; they
-    /// and all other operations complete with errc::not_connected.
+    /// Handler signature: void(std::error_code, std::size_t): how many messages were left without an
+    /// acknowledgement; they and all other operations complete with errc::not_connected.
     /// Completes: when the connection is closed.
     /// Errors: errc::not_connected when there was neither a connection nor an attempt to make one.
     /// Cancellation: stops waiting; the client disconnects all the same.
     template <class CompletionToken>
     auto async_disconnect(CompletionToken&& token) {
-        return async_disconnect(impl_->options().drain_timeout, reason_code::success, std::forward<CompletionToken>(token));
+        return async_disconnect(impl_->options().drain_timeout, reason_code::success,
+                                std::forward<CompletionToken>(token));
     }
     template <class CompletionToken>
     auto async_disconnect(std::chrono::milliseconds drain, reason_code reason, CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code, std::size_t)>(
-            [i = impl_](auto handler, std::chrono::milliseconds limit, reason_code why) { i->start_disconnect(limit, why, std::move(handler)); },
+            [i = impl_](auto handler, std::chrono::milliseconds limit, reason_code why) {
+                i->start_disconnect(limit, why, std::move(handler));
+            },
             token, drain, reason);
     }
 
     /// The application has this message. Errors as ack_handle::ack.
-    std::error_code acknowledge(const delivery& d, reason_code reason = reason_code::success) { return impl_->acknowledge(d, reason); }
+    std::error_code acknowledge(const delivery& d, reason_code reason = reason_code::success) {
+        return impl_->acknowledge(d, reason);
+    }
 
     bool is_connected() {
-        return impl_->with_session([](auto& session, time_point) { return session.is_connected(); });
+        return impl_->ask_session([](auto& session) { return session.is_connected(); });
     }
     /// Messages accepted whose outcome is open.
     std::size_t unsettled() {
-        return impl_->with_session([](auto& session, time_point) { return session.unsettled(); });
+        return impl_->ask_session([](auto& session) { return session.unsettled(); });
     }
     /// QoS 0 messages that came while the inbound queue was full.
     std::uint64_t dropped_messages() { return impl_->dropped_messages(); }

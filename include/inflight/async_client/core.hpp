@@ -1,10 +1,11 @@
 // inflight/async_client/core.hpp - drives one session over one transport after the other.
 //
-// Theory of operation. A supervisor (supervisor.hpp) decides what is to be connected; the core moves bytes: a read loop, a
-// write loop, a timer. Whatever happens, from inside or from a user's call, is one step(): the lock is held, the session
-// takes the event, its outputs are carried out - operations completed by posting their handlers, messages queued - and the
-// lock is released. After a turn of the event loop everything that has accumulated goes out in one gather write.
-// Handlers of I/O run on the client's executor, one at a time; only step() is entered from other threads.
+// Theory of operation. A supervisor (supervisor.hpp) decides what is to be connected; the core moves bytes: a
+// read loop, a write loop, a timer. Whatever happens, from inside or from a user's call, is one step(): the
+// lock is held, the session takes the event, its outputs are carried out - operations completed by posting
+// their handlers, messages queued - and the lock is released. After a turn of the event loop everything that
+// has accumulated goes out in one gather write. Handlers of I/O run on the client's executor, one at a time;
+// only step() is entered from other threads.
 #pragma once
 
 #include <inflight/async_client/inbound_queue.hpp>
@@ -108,11 +109,19 @@ public:
         return bad == errc::none ? std::error_code{} : make_error_code(bad);
     }
 
+    /// A wish, or a setting, for which there is no function here.
     template <class F>
     auto with_session(F&& f) {
         const lock_type lock(mutex_);
         schedule_flush();
         return f(session_, clock::now());
+    }
+
+    /// A question, which changes nothing.
+    template <class F>
+    auto ask_session(F&& f) {
+        const lock_type lock(mutex_);
+        return f(session_);
     }
 
     void set_manual_ack(bool manual) {
@@ -130,7 +139,7 @@ protected:
     virtual void on_connack(const event::connected& e) = 0;
     virtual void on_refusal(const event::refused& e) = 0;
     virtual void on_server_disconnect(const event::disconnected& e) = 0;
-    virtual void on_step() = 0;                         // After every step: is something drained, or to be closed?
+    virtual void on_step() = 0; // After every step: is something drained, or to be closed?
     virtual void on_closed(std::error_code error) = 0;  // The transport and its handlers are gone.
 
     // Runs with the lock held: one event for the session, then all that follows from it.
@@ -163,8 +172,8 @@ protected:
         closed_when_idle();
     }
 
-    /// No more output: what the peer still sends is read and thrown away until it closes, so that the last bytes we sent
-    /// are not lost to a reset.
+    /// No more output: what the peer still sends is read and thrown away until it closes, so that the last
+    /// bytes we sent are not lost to a reset.
     void shut_down() {
         if (!transport_ || shut_down_) return;
         shut_down_ = true;
@@ -197,7 +206,8 @@ protected:
         for (auto* op : std::exchange(ops, {})) op->complete(error, result);
     }
 
-    // Cancelling an operation that has a name in the session: gives up waiting for it, and hurts nothing else.
+    // Cancelling an operation that has a name in the session: gives up waiting for it, and hurts nothing
+    // else.
     template <class Op>
     void assign_cancellation(Op* op, packet_id id) {
         auto slot = op->cancellation_slot();
@@ -237,17 +247,22 @@ protected:
     bool closing_ = false;
 
 private:
-    result<packet_id> start_request(const subscribe& p, operation tag) { return session_.subscribe(p, tag, preferred_); }
-    result<packet_id> start_request(const unsubscribe& p, operation tag) { return session_.unsubscribe(p, tag, preferred_); }
+    result<packet_id> start_request(const subscribe& p, operation tag) {
+        return session_.subscribe(p, tag, preferred_);
+    }
+    result<packet_id> start_request(const unsubscribe& p, operation tag) {
+        return session_.unsubscribe(p, tag, preferred_);
+    }
 
     // Reading.
 
     void read() {
         if (reading_ || closing_ || !transport_) return;
         reading_ = true;
-        transport_->async_read([self = this->shared_from_this(), t = transport_](std::error_code error, std::string_view bytes) {
-            self->on_read(error, bytes);
-        });
+        transport_->async_read(
+            [self = this->shared_from_this(), t = transport_](std::error_code error, std::string_view bytes) {
+                self->on_read(error, bytes);
+            });
     }
 
     void on_read(std::error_code error, std::string_view bytes) {
@@ -266,7 +281,8 @@ private:
         flush();
     }
 
-    // Packet by packet, the lock is taken for each; what is left is the beginning of one that is not complete.
+    // Packet by packet, the lock is taken for each; what is left is the beginning of one that is not
+    // complete.
     void take_bytes(std::string_view bytes) {
         if (!partial_.empty()) {
             partial_.append(bytes);
@@ -293,8 +309,8 @@ private:
         return taken;
     }
 
-    // A full inbound queue pauses the reading, except while an operation of ours awaits an answer, which may be behind the
-    // next message: then it goes on up to a hard limit.
+    // A full inbound queue pauses the reading, except while an operation of ours awaits an answer, which may
+    // be behind the next message: then it goes on up to a hard limit.
     bool may_take() {
         if (!inbound_.is_full()) return true;
         const bool awaiting = session_.in_flight() != 0 || session_.open_requests() != 0;
@@ -330,9 +346,9 @@ private:
         for (const std::string_view piece : pieces.first(std::min<std::size_t>(pieces.size(), 64)))
             buffers_.emplace_back(piece.data(), piece.size());
         writing_ = true;
-        transport_->async_write(std::span<const asio::const_buffer>(buffers_), [self = this->shared_from_this(), t = transport_](std::error_code error, std::size_t n) {
-            self->on_written(error, n);
-        });
+        transport_->async_write(std::span<const asio::const_buffer>(buffers_),
+                                [self = this->shared_from_this(), t = transport_](
+                                    std::error_code error, std::size_t n) { self->on_written(error, n); });
     }
 
     void on_written(std::error_code error, std::size_t n) {
@@ -399,10 +415,12 @@ private:
         m.dup = e.packet.dup;
         m.mid = number(e.packet.id);
         m.delivery = e.delivery;
-        const bool is_kept = m.qos != qos::at_most_once || !inbound_.is_full() || session_.version() != protocol_version::v5 ||
+        const bool is_kept = m.qos != qos::at_most_once || !inbound_.is_full() ||
+                             session_.version() != protocol_version::v5 ||
                              options_.on_inbound_overflow != inflight::inbound_overflow::drop_qos_0;
         if (!is_kept) return (void)++dropped_;
-        if (options_.manual_ack && m.qos != qos::at_most_once) m.handle = ack_handle(this->weak_from_this(), m.delivery);
+        if (options_.manual_ack && m.qos != qos::at_most_once)
+            m.handle = ack_handle(this->weak_from_this(), m.delivery);
         inbound_.push(std::move(m));
         if (observer_) observer_->on_message_queued();
         if (receivers_.empty()) return;
@@ -426,7 +444,8 @@ private:
         }
         std::error_code error;
         if (e.error != errc::none) error = abandon_error_ ? abandon_error_ : make_error_code(e.error);
-        else if (!e.reasons.empty() && std::all_of(e.reasons.begin(), e.reasons.end(), is_refusal)) error = e.reasons.front();
+        else if (!e.reasons.empty() && std::all_of(e.reasons.begin(), e.reasons.end(), is_refusal))
+            error = e.reasons.front();
         pending<subscribe_ack>::of(e.tag)->complete(error, {number(e.id), std::move(e.reasons)});
     }
 
@@ -443,7 +462,8 @@ private:
         if (taken_.empty()) return;
         const delivery d = taken_.front();
         taken_.pop_front();
-        if (!options_.manual_ack) (void)session_.acknowledge(d); // Stale after a reconnect: then it comes again.
+        if (!options_.manual_ack)
+            (void)session_.acknowledge(d); // Stale after a reconnect: then it comes again.
     }
 
     // Tracing: every packet as one printed line.
@@ -462,7 +482,8 @@ private:
             size -= n;
         }
         std::size_t done = 0;
-        for (auto f = next_frame(traced_, session_.version()); f; f = next_frame(std::string_view(traced_).substr(done), session_.version())) {
+        for (auto f = next_frame(traced_, session_.version()); f;
+             f = next_frame(std::string_view(traced_).substr(done), session_.version())) {
             trace(true, std::string_view(traced_).substr(done, f->size));
             done += f->size;
         }

@@ -19,19 +19,23 @@ protected:
 
 } // namespace detail
 
-/// The duty to acknowledge one message; with manual_ack every received QoS 1 and 2 message carries one. Move-only. Dropping it
-/// unused acknowledges nothing, so that the broker delivers the message again in a later connection.
+/// The duty to acknowledge one message; with manual_ack every received QoS 1 and 2 message carries one.
+/// Move-only. Dropping it unused acknowledges nothing, so that the broker delivers the message again in a
+/// later connection.
 class ack_handle {
 public:
     ack_handle() = default;
-    ack_handle(std::weak_ptr<detail::acknowledger> client, const delivery& d) : client_(std::move(client)), delivery_(d) {}
+    ack_handle(std::weak_ptr<detail::acknowledger> client, const delivery& d)
+        : client_(std::move(client)), delivery_(d) {}
     ack_handle(ack_handle&&) = default;
     ack_handle& operator=(ack_handle&&) = default;
 
-    /// Acknowledges; with a Reason Code of 0x80 and above (5.0 only) refuses. QoS 2: this is when PUBREC goes out.
-    /// Acknowledgements leave in the order in which the messages came, so that one may wait for an earlier one.
-    /// Errors: errc::stale_delivery (a QoS 1 message of an earlier connection, a QoS 2 message of a lost session),
-    /// errc::unknown_packet_id (repeated), errc::shutting_down (the client is gone), errc::not_supported.
+    /// Acknowledges; with a Reason Code of 0x80 and above (5.0 only) refuses. QoS 2: this is when PUBREC goes
+    /// out. Acknowledgements leave in the order in which the messages came, so that one may wait for an
+    /// earlier one.
+    /// Errors: errc::stale_delivery (a QoS 1 message of an earlier connection, a QoS 2 message of a lost
+    /// session), errc::unknown_packet_id (repeated), errc::shutting_down (the client is gone),
+    /// errc::not_supported.
     std::error_code ack(reason_code reason = reason_code::success) const {
         const auto client = client_.lock();
         return client ? client->acknowledge(delivery_, reason) : make_error_code(errc::shutting_down);
@@ -53,13 +57,16 @@ struct received_message : message {
 /// Bounded by count and by bytes.
 class inbound_queue {
 public:
-    inbound_queue(std::size_t max_messages, std::size_t max_bytes) : max_messages_(std::max<std::size_t>(max_messages, 1)), max_bytes_(max_bytes) {}
+    inbound_queue(std::size_t max_messages, std::size_t max_bytes)
+        : max_messages_(std::max<std::size_t>(max_messages, 1)), max_bytes_(max_bytes) {}
 
     bool empty() const { return messages_.empty(); }
     std::size_t size() const { return messages_.size(); }
     bool is_full() const { return messages_.size() >= max_messages_ || bytes_ >= max_bytes_; }
     /// Beyond this nothing is taken any more, whatever for.
-    bool is_overfull() const { return bytes_ >= 2 * max_bytes_ || messages_.size() >= 64 * max_messages_ + 65'536; }
+    bool is_overfull() const {
+        return bytes_ >= 2 * max_bytes_ || messages_.size() >= 64 * max_messages_ + 65'536;
+    }
 
     void push(received_message m) {
         bytes_ += size_of(m);
@@ -74,7 +81,9 @@ public:
     }
 
 private:
-    static std::size_t size_of(const received_message& m) { return m.topic.size() + m.payload.size() + m.props.bytes().size(); }
+    static std::size_t size_of(const received_message& m) {
+        return m.topic.size() + m.payload.size() + m.props.bytes().size();
+    }
 
     std::size_t max_messages_, max_bytes_;
     std::size_t bytes_ = 0;

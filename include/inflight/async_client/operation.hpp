@@ -1,8 +1,9 @@
-// inflight/async_client/operation.hpp - a pending asynchronous operation: the user's handler, its type forgotten.
+// inflight/async_client/operation.hpp - a pending asynchronous operation: the user's handler, its type
+// forgotten.
 //
-// Honours what is associated with the handler: its allocator for the memory, its executor for the call (which keeps that
-// executor's context busy meanwhile). The call is always posted, so that no user code runs inside the client.
-// (Debian 12's Asio has no any_completion_handler, which would do most of this.)
+// Honours what is associated with the handler: its allocator for the memory, its executor for the call (which
+// keeps that executor's context busy meanwhile). The call is always posted, so that no user code runs inside
+// the client. (Debian 12's Asio has no any_completion_handler, which would do most of this.)
 #pragma once
 
 #include <asio/any_io_executor.hpp>
@@ -32,7 +33,9 @@ public:
 
     /// Its name towards the session. Never 0, and even.
     std::uint64_t tag() const { return reinterpret_cast<std::uintptr_t>(this); }
-    static pending* of(std::uint64_t tag) { return reinterpret_cast<pending*>(static_cast<std::uintptr_t>(tag)); }
+    static pending* of(std::uint64_t tag) {
+        return reinterpret_cast<pending*>(static_cast<std::uintptr_t>(tag));
+    }
 
 protected:
     using function = void (*)(pending*, std::error_code, Result&&);
@@ -52,7 +55,9 @@ struct completion {
     Result result;
 
     using allocator_type = asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>;
-    allocator_type get_allocator() const noexcept { return asio::get_associated_allocator(handler, asio::recycling_allocator<void>()); }
+    allocator_type get_allocator() const noexcept {
+        return asio::get_associated_allocator(handler, asio::recycling_allocator<void>());
+    }
 
     void operator()() { std::move(handler)(error, std::move(result)); }
 };
@@ -60,14 +65,17 @@ struct completion {
 template <class Result, class Handler>
 class pending_handler final : public pending<Result> {
     using executor_type = asio::associated_executor_t<Handler, asio::any_io_executor>;
-    using work_type = std::decay_t<decltype(asio::prefer(std::declval<const executor_type&>(), asio::execution::outstanding_work.tracked))>;
-    using allocator_type = typename std::allocator_traits<asio::associated_allocator_t<Handler, asio::recycling_allocator<void>>>::
-        template rebind_alloc<pending_handler>;
+    using work_type = std::decay_t<decltype(asio::prefer(std::declval<const executor_type&>(),
+                                                         asio::execution::outstanding_work.tracked))>;
+    using allocator_type = typename std::allocator_traits<asio::associated_allocator_t<
+        Handler, asio::recycling_allocator<void>>>::template rebind_alloc<pending_handler>;
 
 public:
     pending_handler(Handler&& handler, const asio::any_io_executor& fallback)
-        : pending<Result>(&run), handler_(std::move(handler)),
-          work_(asio::prefer(asio::get_associated_executor(handler_, fallback), asio::execution::outstanding_work.tracked)) {}
+        : pending<Result>(&run),
+          handler_(std::move(handler)),
+          work_(asio::prefer(asio::get_associated_executor(handler_, fallback),
+                             asio::execution::outstanding_work.tracked)) {}
 
     static pending_handler* make(Handler&& handler, const asio::any_io_executor& fallback) {
         allocator_type allocator(asio::get_associated_allocator(handler, asio::recycling_allocator<void>()));
@@ -81,9 +89,12 @@ private:
     static void run(pending<Result>* base, std::error_code error, Result&& result) {
         auto* self = static_cast<pending_handler*>(base);
         if (auto slot = self->cancellation_slot(); slot.is_connected()) slot.clear();
-        allocator_type allocator(asio::get_associated_allocator(self->handler_, asio::recycling_allocator<void>()));
-        completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_), error, std::move(result)};
-        self->~pending_handler(); // The memory is given back before the handler runs, so that its next operation can have it.
+        allocator_type allocator(
+            asio::get_associated_allocator(self->handler_, asio::recycling_allocator<void>()));
+        completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_), error,
+                                                    std::move(result)};
+        self->~pending_handler(); // The memory is given back before the handler runs, so that its next
+                                  // operation can have it.
         std::allocator_traits<allocator_type>::deallocate(allocator, self, 1);
         auto executor = call.work;
         asio::post(executor, std::move(call));

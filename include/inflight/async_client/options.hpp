@@ -32,12 +32,13 @@ struct client_options : session_options {
     std::chrono::milliseconds stable_after{10'000};
     /// False: a first connection that fails is final.
     bool retry_first_connection = true;
-    /// Asked when the broker refuses for a reason that a repetition will not cure (bad credentials, banned ...) or says
-    /// that another client took the session over; true tries again all the same. Runs with the client's I/O, must not block.
+    /// Asked when the broker refuses for a reason that a repetition will not cure (bad credentials, banned
+    /// ...) or says that another client took the session over; true tries again all the same. Runs with the
+    /// client's I/O, must not block.
     std::function<bool(std::error_code)> retry_after_refusal{};
 
-    /// Received messages that wait for the application, by count and by bytes. In 5.0 the count is also our Receive
-    /// Maximum, if that is lower than receive_maximum, so that the broker does the waiting.
+    /// Received messages that wait for the application, by count and by bytes. In 5.0 the count is also our
+    /// Receive Maximum, if that is lower than receive_maximum, so that the broker does the waiting.
     std::size_t max_inbound_messages = 1024;
     std::size_t max_inbound_bytes = std::size_t{32} << 20;
     inflight::inbound_overflow on_inbound_overflow = inflight::inbound_overflow::drop_qos_0;
@@ -50,8 +51,9 @@ struct client_options : session_options {
     /// Seed of the jitter and of a generated client identifier. Empty: a random one.
     std::optional<std::uint64_t> seed{};
 
-    /// The session outlives the process: it is resumed from the first connect on and not ended by disconnecting. Needs a
-    /// client_id. 5.0: the broker keeps it for `expiry`, rounded down to seconds, when the connection is gone.
+    /// The session outlives the process: it is resumed from the first connect on and not ended by
+    /// disconnecting. Needs a client_id. 5.0: the broker keeps it for `expiry`, rounded down to seconds, when
+    /// the connection is gone.
     client_options& keep_session_for(std::chrono::seconds expiry) {
         keep_session = true;
         session_expiry = expiry;
@@ -63,7 +65,7 @@ struct client_options : session_options {
 struct subscription_request {
     std::string filter{};
     inflight::qos qos = qos::at_most_once;
-    bool no_local = false;                                             // 5.0: not what this client publishes itself.
+    bool no_local = false; // 5.0: not what this client publishes itself.
     bool retain_as_published = false;                                  // 5.0
     inflight::retain_handling retain_handling = retain_handling::send; // 5.0
 
@@ -89,7 +91,8 @@ struct publish_ack {
     reason_code reason{}; // Of PUBACK, PUBREC or PUBCOMP; success for QoS 0.
 };
 
-/// The broker's answer to SUBSCRIBE or UNSUBSCRIBE: one code for each filter, in their order. Granted QoS, or a refusal.
+/// The broker's answer to SUBSCRIBE or UNSUBSCRIBE: one code for each filter, in their order. Granted QoS, or
+/// a refusal.
 struct subscribe_ack {
     std::uint16_t mid = 0;
     std::vector<reason_code> reasons{};

@@ -1,4 +1,5 @@
-// inflight/async_client/resolver.hpp - names to addresses, without ever making anybody wait for the system's resolver.
+// inflight/async_client/resolver.hpp - names to addresses, without ever making anybody wait for the system's
+// resolver.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
@@ -15,8 +16,9 @@
 
 namespace inflight {
 
-/// Resolves on a thread of its own for each look-up. getaddrinfo() cannot be interrupted, and Asio's resolver lets the next
-/// look-up, and even the destructor of the io_context, wait for one that hangs; here it is left to itself.
+/// Resolves on a thread of its own for each look-up. getaddrinfo() cannot be interrupted, and Asio's resolver
+/// lets the next look-up, and even the destructor of the io_context, wait for one that hangs; here it is left
+/// to itself.
 class detached_resolver {
 public:
     using endpoints = std::vector<asio::ip::tcp::endpoint>;
@@ -38,13 +40,15 @@ public:
             endpoints found;
             try { // Asio's own resolver, used blocking, on a context that nobody else knows.
                 asio::io_context context;
-                for (const auto& entry : asio::ip::tcp::resolver(context).resolve(host, std::to_string(port), error))
+                for (const auto& entry :
+                     asio::ip::tcp::resolver(context).resolve(host, std::to_string(port), error))
                     found.push_back(entry.endpoint());
             } catch (const std::exception&) {
                 error = std::make_error_code(std::errc::not_enough_memory);
             }
             const std::lock_guard lock(l->mutex);
-            if (l->done) asio::post(l->work, [l, error, found = std::move(found)] { finish(*l, error, found); });
+            if (l->done)
+                asio::post(l->work, [l, error, found = std::move(found)] { finish(*l, error, found); });
         }).detach();
     }
 

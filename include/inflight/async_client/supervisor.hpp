@@ -1,7 +1,8 @@
-// inflight/async_client/supervisor.hpp - decides what is to be connected, when, how often, and when to give up.
+// inflight/async_client/supervisor.hpp - decides what is to be connected, when, how often, and when to give
+// up.
 //
-// States: idle -> opening -> open -> (lost) -> waiting -> opening ...; stopping leads from any of them to idle. An attempt
-// has one time limit for resolving, connecting, handshakes and CONNACK together.
+// States: idle -> opening -> open -> (lost) -> waiting -> opening ...; stopping leads from any of them to
+// idle. An attempt has one time limit for resolving, connecting, handshakes and CONNACK together.
 #pragma once
 
 #include <inflight/async_client/backoff.hpp>
@@ -22,7 +23,8 @@ public:
     supervisor(asio::any_io_executor executor, client_options options, Store store)
         : supervisor(std::move(executor), prepare(std::move(options)), std::move(store), 0) {}
 
-    /// Begins to connect, if it has not begun; the operation completes with the first CONNACK, or when it is given up.
+    /// Begins to connect, if it has not begun; the operation completes with the first CONNACK, or when it is
+    /// given up.
     template <class Handler>
     void start_connect(Handler handler) {
         auto* op = make_pending<connect_result>(std::move(handler), this->executor_);
@@ -60,7 +62,8 @@ public:
     void start_disconnect(std::chrono::milliseconds drain, reason_code reason, Handler handler) {
         auto* op = make_pending<std::size_t>(std::move(handler), this->executor_);
         const lock_type lock(this->mutex_);
-        if (state_ == state::idle || state_ == state::shut_down) return op->complete(errc::not_connected, this->session_.unsettled());
+        if (state_ == state::idle || state_ == state::shut_down)
+            return op->complete(errc::not_connected, this->session_.unsettled());
         disconnecting_.push_back(op);
         this->assign_cancellation(op, disconnecting_);
         if (stopping_ != stopping::no) return;
@@ -120,11 +123,13 @@ private:
         const std::uint64_t seed = options.seed ? *options.seed : std::random_device{}();
         options.seed = seed;
         std::mt19937_64 random(seed);
-        if (options.client_id.empty()) { // 3.1.1 brokers must take up to 23 letters and digits. [v3:MQTT-3.1.3-5]
+        if (options.client_id
+                .empty()) { // 3.1.1 brokers must take up to 23 letters and digits. [v3:MQTT-3.1.3-5]
             constexpr std::string_view letters = "0123456789abcdefghijklmnopqrstuvwxyz";
             options.client_id = "inflight";
             for (int i = 0; i != 14; ++i) options.client_id.push_back(letters[random() % letters.size()]);
-        } else if (options.keep_session && options.first_packet_id == 1) { // The broker may hold open identifiers of ours.
+        } else if (options.keep_session &&
+                   options.first_packet_id == 1) { // The broker may hold open identifiers of ours.
             options.first_packet_id = static_cast<std::uint16_t>(1 + random() % 65'535);
         }
         const auto most = std::clamp<std::size_t>(options.max_inbound_messages, 1, 65'535);
@@ -140,7 +145,9 @@ private:
         this->preferred_ = this->options_.version.value_or(protocol_version::v5);
     }
 
-    std::shared_ptr<supervisor> self_ptr() { return std::static_pointer_cast<supervisor>(this->shared_from_this()); }
+    std::shared_ptr<supervisor> self_ptr() {
+        return std::static_pointer_cast<supervisor>(this->shared_from_this());
+    }
 
     void begin() {
         if (state_ != state::idle) return;
@@ -211,23 +218,28 @@ private:
         last_.reason = e.connack->reason;
         last_.version = e.version;
         last_.return_code = connack_byte(e.connack->reason, e.version);
-        if (const auto text = e.connack->props.template get<property_id::reason_string>()) last_.reason_string = *text;
+        if (const auto text = e.connack->props.template get<property_id::reason_string>())
+            last_.reason_string = *text;
     }
 
     void on_server_disconnect(const event::disconnected& e) override {
         last_.error = e.packet->reason == reason_code::success ? make_error_code(errc::server_disconnected)
                                                                : make_error_code(e.packet->reason);
         last_.reason = e.packet->reason;
-        if (const auto text = e.packet->props.template get<property_id::reason_string>()) last_.reason_string = *text;
+        if (const auto text = e.packet->props.template get<property_id::reason_string>())
+            last_.reason_string = *text;
     }
 
     void on_step() override {
         auto& session = this->session_;
-        if (stopping_ == stopping::draining && session.is_connected() && session.unsettled() == 0 && session.open_requests() == 0)
+        if (stopping_ == stopping::draining && session.is_connected() && session.unsettled() == 0 &&
+            session.open_requests() == 0)
             say_goodbye();
         if (!session.is_closing() || !session.output_empty()) return;
-        if (stopping_ == stopping::saying_goodbye && session.close_reason() == errc::none) return this->base::shut_down();
-        this->close(session.close_reason() == errc::none ? std::error_code{} : make_error_code(session.close_reason()));
+        if (stopping_ == stopping::saying_goodbye && session.close_reason() == errc::none)
+            return this->base::shut_down();
+        this->close(session.close_reason() == errc::none ? std::error_code{}
+                                                         : make_error_code(session.close_reason()));
     }
 
     void on_closed(std::error_code error) override {
@@ -250,10 +262,12 @@ private:
         if (stopping_ == stopping::saying_goodbye) return stop_connecting({}, had_connack);
         const bool version_refused = last_.error == reason_code::unsupported_protocol_version;
         if (!had_connack && saw_transport && other_version(version_refused)) return attempt();
-        const bool fatal = is_fatal(error) && !(this->options_.retry_after_refusal && this->options_.retry_after_refusal(error));
+        const bool fatal = is_fatal(error) &&
+                           !(this->options_.retry_after_refusal && this->options_.retry_after_refusal(error));
         const bool gives_up = !was_connected_ && !this->options_.retry_first_connection;
         if (fatal || gives_up) return stop_connecting(error, had_connack);
-        if (had_connack && this->observer_) this->observer_->on_disconnected({error, last_.reason, last_.reason_string, false});
+        if (had_connack && this->observer_)
+            this->observer_->on_disconnected({error, last_.reason, last_.reason_string, false});
         if (this->options_.brokers.size() > 1) {
             ++broker_;
             if (!this->options_.brokers_share_sessions) this->session_.server_changed();
@@ -264,7 +278,8 @@ private:
         });
     }
 
-    // Until a first CONNACK has come, the versions alternate: 5.0, then 3.1.1 at once, then, after a wait, 5.0 again.
+    // Until a first CONNACK has come, the versions alternate: 5.0, then 3.1.1 at once, then, after a
+    // wait, 5.0 again.
     bool other_version(bool refused) {
         if (agreed_version_ || this->options_.version) return false;
         const bool closed = last_.error == asio::error::eof || last_.error == asio::error::connection_reset ||
@@ -299,7 +314,8 @@ private:
         this->final_error_ = error ? error : make_error_code(errc::not_connected);
         const std::size_t left = this->session_.unsettled();
         if (this->observer_) {
-            if (had_connack || was_connected_) this->observer_->on_disconnected({error, last_.reason, last_.reason_string, true});
+            if (had_connack || was_connected_)
+                this->observer_->on_disconnected({error, last_.reason, last_.reason_string, true});
             else {
                 if (!last_.error) last_.error = this->final_error_;
                 this->observer_->on_connect_failed(last_);

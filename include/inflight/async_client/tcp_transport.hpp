@@ -11,12 +11,12 @@
 
 namespace inflight {
 
-/// What a client needs of a transport. One object is one connection; its handlers run on its executor and are plain
-/// functions objects, called exactly once unless the object is destroyed first.
+/// What a client needs of a transport. One object is one connection; its handlers run on its executor and are
+/// plain functions objects, called exactly once unless the object is destroyed first.
 ///   async_open(broker, void(error_code))           resolves, connects, shakes hands
 ///   async_read(void(error_code, string_view))      some bytes, good during the call only
-///   async_write(buffers, void(error_code, size_t)) some of the bytes, which stay where they are until the call
-///   shutdown()                                     no more writing; the peer reads an end of file
+///   async_write(buffers, void(error_code, size_t)) some of the bytes, which stay where they are until the
+///   call shutdown()                                     no more writing; the peer reads an end of file
 ///   close()                                        ends everything, pending handlers get an error
 /// It also says which clock and timer go with it.
 class tcp_transport {
@@ -34,7 +34,8 @@ public:
         const auto address = asio::ip::make_address(host, not_literal);
         if (!not_literal) return connect({{address, where.port}}, std::move(handler));
         resolver_.resolve(std::move(host), where.port,
-                          [this, handler = std::move(handler)](std::error_code error, detached_resolver::endpoints found) mutable {
+                          [this, handler = std::move(handler)](std::error_code error,
+                                                               detached_resolver::endpoints found) mutable {
                               if (error) return handler(error);
                               connect(std::move(found), std::move(handler));
                           });
@@ -43,13 +44,15 @@ public:
     // Waits for readability before it takes a buffer: a connection that is silent owns none.
     template <class Handler>
     void async_read(Handler handler) {
-        socket_.async_wait(asio::ip::tcp::socket::wait_read, [this, handler = std::move(handler)](std::error_code error) mutable {
-            if (error) return handler(error, std::string_view{});
-            static thread_local std::array<char, 64 * 1024> buffer;
-            const std::size_t n = socket_.read_some(asio::buffer(buffer), error);
-            if (error == asio::error::would_block || error == asio::error::try_again) return async_read(std::move(handler));
-            handler(error, std::string_view(buffer.data(), n));
-        });
+        socket_.async_wait(asio::ip::tcp::socket::wait_read,
+                           [this, handler = std::move(handler)](std::error_code error) mutable {
+                               if (error) return handler(error, std::string_view{});
+                               static thread_local std::array<char, 64 * 1024> buffer;
+                               const std::size_t n = socket_.read_some(asio::buffer(buffer), error);
+                               if (error == asio::error::would_block || error == asio::error::try_again)
+                                   return async_read(std::move(handler));
+                               handler(error, std::string_view(buffer.data(), n));
+                           });
     }
 
     template <class Buffers, class Handler>
@@ -72,14 +75,15 @@ private:
     template <class Handler>
     void connect(detached_resolver::endpoints endpoints, Handler handler) {
         endpoints_ = std::move(endpoints);
-        asio::async_connect(socket_, endpoints_, [this, handler = std::move(handler)](std::error_code error, const auto&) mutable {
-            if (!error) {
-                std::error_code ignored; // A transport without it works, only slower.
-                socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-                socket_.non_blocking(true, error);
-            }
-            handler(error);
-        });
+        asio::async_connect(socket_, endpoints_,
+                            [this, handler = std::move(handler)](std::error_code error, const auto&) mutable {
+                                if (!error) {
+                                    std::error_code ignored; // A transport without it works, only slower.
+                                    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+                                    socket_.non_blocking(true, error);
+                                }
+                                handler(error);
+                            });
     }
 
     asio::ip::tcp::socket socket_;

@@ -12,8 +12,8 @@
 
 namespace inflight {
 
-/// The broker's answer to subscribe() or unsubscribe(). mid 0: the client has renewed subscriptions after the broker had
-/// lost them, and some were refused.
+/// The broker's answer to subscribe() or unsubscribe(). mid 0: the client has renewed subscriptions after the
+/// broker had lost them, and some were refused.
 struct subscribe_outcome {
     std::uint16_t mid = 0;
     std::error_code error{};            // Why there are no answers.
@@ -38,8 +38,8 @@ struct callbacks {
     std::shared_ptr<const std::map<std::string, callback<const received_message&>, std::less<>>> by_filter{};
 };
 
-/// What happened, in order, until the loop comes to tell the user. Messages wait in the client's inbound queue, which is
-/// bounded; here is only a note that there is one more.
+/// What happened, in order, until the loop comes to tell the user. Messages wait in the client's inbound
+/// queue, which is bounded; here is only a note that there is one more.
 class callback_queue final : public observer {
 public:
     struct message_note {};
@@ -54,7 +54,8 @@ public:
     struct log_note {
         std::string line;
     };
-    using note = std::variant<connect_result, disconnect_result, message_note, published_note, replied_note, log_note>;
+    using note =
+        std::variant<connect_result, disconnect_result, message_note, published_note, replied_note, log_note>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
     static constexpr std::size_t max_logged = 10'000;    // Lines not told yet; further ones are lost.
@@ -63,7 +64,8 @@ public:
     std::condition_variable changed{};
     std::deque<note> notes{};
     inflight::detail::callbacks callbacks{};
-    std::map<std::uint16_t, std::error_code> failed{}; // Outcomes of the latest publishes with these identifiers.
+    std::map<std::uint16_t, std::error_code>
+        failed{}; // Outcomes of the latest publishes with these identifiers.
     std::uint64_t settled = 0;                         // Publishes with an outcome, ever.
     std::size_t published_notes = 0, log_notes = 0;
     bool is_final = true;             // There is no connection, and will be none unless one is asked for.
@@ -105,7 +107,8 @@ public:
         add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons)}}, [] {});
     }
     void on_oversized(std::string_view topic, std::size_t size) override {
-        log("message on topic '" + std::string(topic) + "' dropped: " + std::to_string(size) + " bytes are too many");
+        log("message on topic '" + std::string(topic) + "' dropped: " + std::to_string(size) +
+            " bytes are too many");
     }
     void on_packet(bool sent, std::string line) override { log((sent ? "> " : "< ") + line); }
     bool wants_packets() const override { return wants_packets_; }

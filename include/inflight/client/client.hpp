@@ -5,19 +5,20 @@
 
 namespace inflight {
 
-/// An MQTT client with callbacks. Its I/O runs on a thread of its own from connect() on; callbacks run on the loop, that is
-/// loop_start()'s thread or the caller of loop_forever(), so that a callback that takes a minute stops neither pings nor
-/// acknowledgements. Every function may be called from any thread and from inside callbacks; one that would have to wait
-/// for a callback returns errc::would_deadlock inside one.
+/// An MQTT client with callbacks. Its I/O runs on a thread of its own from connect() on; callbacks run on the
+/// loop, that is loop_start()'s thread or the caller of loop_forever(), so that a callback that takes a
+/// minute stops neither pings nor acknowledgements. Every function may be called from any thread and from
+/// inside callbacks; one that would have to wait for a callback returns errc::would_deadlock inside one.
 class client {
 public:
-    explicit client(client_options options = {}) : loop_(std::make_shared<detail::client_loop>(std::move(options))) {}
+    explicit client(client_options options = {})
+        : loop_(std::make_shared<detail::client_loop>(std::move(options))) {}
     explicit client(std::string client_id) : client(options_for(std::move(client_id))) {}
     client(const client&) = delete;
     client& operator=(const client&) = delete;
 
-    /// Drains nothing; what has no outcome gets errc::shutting_down, without a callback. Waits for a callback that is running,
-    /// unless it is called inside one.
+    /// Drains nothing; what has no outcome gets errc::shutting_down, without a callback. Waits for a callback
+    /// that is running, unless it is called inside one.
     ~client() {
         {
             const std::lock_guard lock(loop_->queue.mutex);
@@ -35,27 +36,45 @@ public:
         if (loop_->loop_thread.joinable()) loop_->loop_thread.detach();
     }
 
-    // Callbacks. Each replaces the one before; an empty one removes it. They may be set at any time, in callbacks too.
+    // Callbacks. Each replaces the one before; an empty one removes it. They may be set at any time, in
+    // callbacks too.
 
-    void on_connect(std::function<void(const connect_result&)> f) { set(&detail::callbacks::on_connect, std::move(f)); }
-    void on_disconnect(std::function<void(const disconnect_result&)> f) { set(&detail::callbacks::on_disconnect, std::move(f)); }
-    /// Messages that no filter of message_callback_add() matches. QoS 1 and 2 are acknowledged when the callback has returned;
-    /// if it throws they are not.
-    void on_message(std::function<void(const received_message&)> f) { set(&detail::callbacks::on_message, std::move(f)); }
-    /// The outcome of a publish: QoS 0 has been written, QoS 1 and 2 have been acknowledged; or what went wrong. Never called
-    /// before that publish() has returned.
-    void on_publish(std::function<void(std::uint16_t mid, std::error_code)> f) { set(&detail::callbacks::on_publish, std::move(f)); }
-    void on_subscribe(std::function<void(const subscribe_outcome&)> f) { set(&detail::callbacks::on_subscribe, std::move(f)); }
-    void on_unsubscribe(std::function<void(const subscribe_outcome&)> f) { set(&detail::callbacks::on_unsubscribe, std::move(f)); }
-    /// What a callback throws under loop_start(). Without a hook a line goes to std::cerr. (loop_forever() lets it pass.)
-    void on_exception(std::function<void(std::exception_ptr)> f) { set(&detail::callbacks::on_exception, std::move(f)); }
+    void on_connect(std::function<void(const connect_result&)> f) {
+        set(&detail::callbacks::on_connect, std::move(f));
+    }
+    void on_disconnect(std::function<void(const disconnect_result&)> f) {
+        set(&detail::callbacks::on_disconnect, std::move(f));
+    }
+    /// Messages that no filter of message_callback_add() matches. QoS 1 and 2 are acknowledged when the
+    /// callback has returned; if it throws they are not.
+    void on_message(std::function<void(const received_message&)> f) {
+        set(&detail::callbacks::on_message, std::move(f));
+    }
+    /// The outcome of a publish: QoS 0 has been written, QoS 1 and 2 have been acknowledged; or what went
+    /// wrong. Never called before that publish() has returned.
+    void on_publish(std::function<void(std::uint16_t mid, std::error_code)> f) {
+        set(&detail::callbacks::on_publish, std::move(f));
+    }
+    void on_subscribe(std::function<void(const subscribe_outcome&)> f) {
+        set(&detail::callbacks::on_subscribe, std::move(f));
+    }
+    void on_unsubscribe(std::function<void(const subscribe_outcome&)> f) {
+        set(&detail::callbacks::on_unsubscribe, std::move(f));
+    }
+    /// What a callback throws under loop_start(). Without a hook a line goes to std::cerr. (loop_forever()
+    /// lets it pass.)
+    void on_exception(std::function<void(std::exception_ptr)> f) {
+        set(&detail::callbacks::on_exception, std::move(f));
+    }
 
-    /// Calls `f` for messages that match `filter`; all filters that match are called, on_message only if none does. Does not
-    /// subscribe. A second callback for the same filter replaces the first. errc if `filter` is not valid.
+    /// Calls `f` for messages that match `filter`; all filters that match are called, on_message only if none
+    /// does. Does not subscribe. A second callback for the same filter replaces the first. errc if `filter`
+    /// is not valid.
     std::error_code message_callback_add(std::string filter, std::function<void(const received_message&)> f) {
         if (const errc bad = check_topic_filter(filter); bad != errc::none) return bad;
         change_filters([&](auto& all) {
-            all[std::move(filter)] = std::make_shared<const std::function<void(const received_message&)>>(std::move(f));
+            all[std::move(filter)] =
+                std::make_shared<const std::function<void(const received_message&)>>(std::move(f));
         });
         return {};
     }
@@ -65,7 +84,8 @@ public:
         });
     }
 
-    /// Calls `f` with a line for every packet, "> " before those sent and "< " before those received. Runs on the loop.
+    /// Calls `f` with a line for every packet, "> " before those sent and "< " before those received. Runs on
+    /// the loop.
     void enable_logger(std::function<void(std::string_view)> f) {
         loop_->queue.set_wants_packets(static_cast<bool>(f));
         set(&detail::callbacks::on_log, std::move(f));
@@ -79,21 +99,24 @@ public:
 
     void will_set(std::string topic, bytes_view payload, qos level = qos::at_most_once, bool retain = false,
                   properties<packet_type::will> props = {}) {
-        will_message w{std::move(topic), std::string(std::string_view(payload)), level, retain, std::move(props)};
+        will_message w{std::move(topic), std::string(std::string_view(payload)), level, retain,
+                       std::move(props)};
         with_session([&](session& s, time_point) { s.set_will(std::move(w)); });
     }
     void will_clear() {
         with_session([](session& s, time_point) { s.set_will(std::nullopt); });
     }
     void username_pw_set(std::optional<std::string> user_name, std::optional<std::string> password = {}) {
-        with_session([&](session& s, time_point) { s.set_credentials(std::move(user_name), std::move(password)); });
+        with_session(
+            [&](session& s, time_point) { s.set_credentials(std::move(user_name), std::move(password)); });
     }
     /// The wait before reconnecting: the first time, and the longest.
     void reconnect_delay_set(std::chrono::milliseconds min_delay = std::chrono::seconds(1),
                              std::chrono::milliseconds max_delay = std::chrono::seconds(120)) {
         impl().set_reconnect_delay(min_delay, max_delay);
     }
-    /// QoS 1 and 2 messages sent and not acknowledged at a time; 0: what the broker takes. May be changed while connected.
+    /// QoS 1 and 2 messages sent and not acknowledged at a time; 0: what the broker takes. May be changed
+    /// while connected.
     void max_inflight_messages_set(std::uint16_t count) {
         with_session([&](session& s, time_point now) { s.set_max_inflight_messages(count, now); });
     }
@@ -110,19 +133,23 @@ public:
 
     // Connecting.
 
-    /// Connects, and keeps connected from then on. Returns when CONNACK has come and on_connect has returned: on the loop if one
-    /// runs, else on this thread. An error if the broker refuses (a reason_code; on_connect is called with it) or cannot
-    /// be reached; then no other attempt is made, unless `retry_first_connection`. `keep_alive` in seconds.
-    std::error_code connect(std::string host, std::uint16_t port = 1883, std::chrono::seconds keep_alive = std::chrono::seconds(60),
+    /// Connects, and keeps connected from then on. Returns when CONNACK has come and on_connect has returned:
+    /// on the loop if one runs, else on this thread. An error if the broker refuses (a reason_code;
+    /// on_connect is called with it) or cannot be reached; then no other attempt is made, unless
+    /// `retry_first_connection`. `keep_alive` in seconds.
+    std::error_code connect(std::string host, std::uint16_t port = 1883,
+                            std::chrono::seconds keep_alive = std::chrono::seconds(60),
                             bool retry_first_connection = false) {
         if (loop_->in_callback()) return errc::would_deadlock;
-        if (const auto bad = begin_connect(std::move(host), port, keep_alive, retry_first_connection)) return bad;
+        if (const auto bad = begin_connect(std::move(host), port, keep_alive, retry_first_connection))
+            return bad;
         return wait_for_connect();
     }
 
-    /// Connects in the background, and tries until it succeeds or the broker refuses for good. Messages published before the
-    /// CONNACK are queued.
-    std::error_code connect_async(std::string host, std::uint16_t port = 1883, std::chrono::seconds keep_alive = std::chrono::seconds(60)) {
+    /// Connects in the background, and tries until it succeeds or the broker refuses for good. Messages
+    /// published before the CONNACK are queued.
+    std::error_code connect_async(std::string host, std::uint16_t port = 1883,
+                                  std::chrono::seconds keep_alive = std::chrono::seconds(60)) {
         return begin_connect(std::move(host), port, keep_alive, true);
     }
 
@@ -143,8 +170,9 @@ public:
         explicit operator bool() const { return !error; }
     };
 
-    /// Waits up to `drain` for what is not acknowledged yet, sends DISCONNECT, closes. errc::not_connected if there was neither
-    /// a connection nor an attempt to make one, errc::would_deadlock inside a callback: use disconnect_async() there.
+    /// Waits up to `drain` for what is not acknowledged yet, sends DISCONNECT, closes. errc::not_connected if
+    /// there was neither a connection nor an attempt to make one, errc::would_deadlock inside a callback: use
+    /// disconnect_async() there.
     disconnect_status disconnect(std::optional<std::chrono::milliseconds> drain = {}) {
         if (loop_->in_callback()) return {errc::would_deadlock};
         loop_->start_io();
@@ -156,18 +184,20 @@ public:
                                     *answer = disconnect_status{error, left};
                                     l->queue.changed.notify_all();
                                 });
-        loop_->pump_until([&] { return answer->has_value() && (loop_->queue.notes.empty() || loop_->destroyed); });
+        loop_->pump_until(
+            [&] { return answer->has_value() && (loop_->queue.notes.empty() || loop_->destroyed); });
         return **answer;
     }
 
     /// The same without waiting: on_disconnect tells the end, and loop_forever() returns.
     void disconnect_async(std::optional<std::chrono::milliseconds> drain = {}) {
         loop_->start_io();
-        impl().start_disconnect(drain.value_or(impl().options().drain_timeout), reason_code::success, [](std::error_code, std::size_t) {});
+        impl().start_disconnect(drain.value_or(impl().options().drain_timeout), reason_code::success,
+                                [](std::error_code, std::size_t) {});
     }
 
     bool is_connected() const {
-        return with_session([](session& s, time_point) { return s.is_connected(); });
+        return impl().ask_session([](session& s) { return s.is_connected(); });
     }
 
     // The loop.
@@ -187,8 +217,8 @@ public:
         return {};
     }
 
-    /// Ends that thread, when the callback it is in has returned. The connection stays. errc::not_running if there is none,
-    /// errc::would_deadlock inside a callback.
+    /// Ends that thread, when the callback it is in has returned. The connection stays. errc::not_running if
+    /// there is none, errc::would_deadlock inside a callback.
     std::error_code loop_stop() {
         if (loop_->in_callback()) return errc::would_deadlock;
         {
@@ -199,8 +229,9 @@ public:
         return join_loop() ? std::error_code{} : make_error_code(errc::not_running);
     }
 
-    /// Runs callbacks here until disconnect() or disconnect_async(), or until the broker refuses for good, which is returned.
-    /// What a callback throws leaves it. errc::already_running, errc::not_connected (nothing has been asked to connect).
+    /// Runs callbacks here until disconnect() or disconnect_async(), or until the broker refuses for good,
+    /// which is returned. What a callback throws leaves it. errc::already_running, errc::not_connected
+    /// (nothing has been asked to connect).
     std::error_code loop_forever() {
         const auto l = loop_; // The client may be destroyed in a callback.
         if (l->in_callback()) return errc::would_deadlock;
@@ -216,21 +247,25 @@ public:
 
     // Messages.
 
-    /// Publishes at once, or when connected. `mid` is the packet identifier (of QoS 0 a tracking number); on_publish tells
-    /// the outcome of exactly this message later. Refused messages have no outcome.
-    publish_result publish(std::string_view topic, bytes_view payload = {}, qos level = qos::at_most_once, bool retain = false,
-                           const properties<packet_type::publish>& props = {}) {
+    /// Publishes at once, or when connected. `mid` is the packet identifier (of QoS 0 a tracking number);
+    /// on_publish tells the outcome of exactly this message later. Refused messages have no outcome.
+    publish_result publish(std::string_view topic, bytes_view payload = {}, qos level = qos::at_most_once,
+                           bool retain = false, const properties<packet_type::publish>& props = {}) {
         {
             const std::lock_guard lock(loop_->queue.mutex);
-            if (loop_->queue.published_notes >= detail::callback_queue::max_published) return {publish_status::queue_full, 0};
+            if (loop_->queue.published_notes >= detail::callback_queue::max_published)
+                return {publish_status::queue_full, 0};
         }
-        return impl().publish({.qos = level, .retain = retain, .topic = topic, .props = props, .payload = payload}, detail::observer_tag);
+        return impl().publish(
+            {.qos = level, .retain = retain, .topic = topic, .props = props, .payload = payload},
+            detail::observer_tag);
     }
     publish_result publish(const message& m) { return publish(m.topic, m.payload, m.qos, m.retain, m.props); }
 
-    /// Waits until the message has its outcome: none if it was acknowledged (or is not known), else what went wrong;
-    /// errc::timed_out, errc::would_deadlock.
-    std::error_code wait_for_publish(std::uint16_t mid, std::optional<std::chrono::milliseconds> timeout = {}) {
+    /// Waits until the message has its outcome: none if it was acknowledged (or is not known), else what went
+    /// wrong; errc::timed_out, errc::would_deadlock.
+    std::error_code wait_for_publish(std::uint16_t mid,
+                                     std::optional<std::chrono::milliseconds> timeout = {}) {
         if (loop_->in_callback()) return errc::would_deadlock;
         std::optional<std::chrono::steady_clock::time_point> limit;
         if (timeout) limit = std::chrono::steady_clock::now() + *timeout;
@@ -240,8 +275,9 @@ public:
                 const std::lock_guard lock(loop_->queue.mutex);
                 seen = loop_->queue.settled;
             }
-            if (!with_session([&](session& s, time_point) { return s.is_outstanding(packet_id{mid}); })) break;
-            if (!loop_->wait_until([&] { return loop_->queue.settled != seen; }, limit)) return errc::timed_out;
+            if (!impl().ask_session([&](session& s) { return s.is_outstanding(packet_id{mid}); })) break;
+            if (!loop_->wait_until([&] { return loop_->queue.settled != seen; }, limit))
+                return errc::timed_out;
         }
         const std::lock_guard lock(loop_->queue.mutex);
         const auto found = loop_->queue.failed.find(mid);
@@ -254,26 +290,32 @@ public:
         explicit operator bool() const { return !error; }
     };
 
-    /// Subscribes now, or when connected; on_subscribe tells the answer. An error if the request is not valid.
+    /// Subscribes now, or when connected; on_subscribe tells the answer. An error if the request is not
+    /// valid.
     subscribe_status subscribe(std::string_view filter, qos level = qos::at_most_once) {
         return subscribe(std::vector<subscription_request>{{filter, level}});
     }
-    subscribe_status subscribe(const std::vector<subscription_request>& filters, const properties<packet_type::subscribe>& props = {}) {
+    subscribe_status subscribe(const std::vector<subscription_request>& filters,
+                               const properties<packet_type::subscribe>& props = {}) {
         inflight::subscribe wish{.props = props};
         for (const subscription_request& s : filters)
-            wish.subscriptions.push_back({s.filter, s.qos, s.no_local, s.retain_as_published, s.retain_handling});
+            wish.subscriptions.push_back(
+                {s.filter, s.qos, s.no_local, s.retain_as_published, s.retain_handling});
         return request(wish);
     }
-    subscribe_status unsubscribe(std::string_view filter) { return unsubscribe(std::vector<std::string>{std::string(filter)}); }
+    subscribe_status unsubscribe(std::string_view filter) {
+        return unsubscribe(std::vector<std::string>{std::string(filter)});
+    }
     subscribe_status unsubscribe(const std::vector<std::string>& filters) {
         inflight::unsubscribe wish;
         wish.filters.assign(filters.begin(), filters.end());
         return request(wish);
     }
 
-    /// manual_ack: the application has the message that a callback got with this identifier. QoS 1: PUBACK goes out; QoS 2:
-    /// PUBREC. They leave in the order of the messages. errc::unknown_packet_id (also when repeated), errc::stale_delivery (the
-    /// connection, or for QoS 2 the session, it came over is gone: the broker will send it again).
+    /// manual_ack: the application has the message that a callback got with this identifier. QoS 1: PUBACK
+    /// goes out; QoS 2: PUBREC. They leave in the order of the messages. errc::unknown_packet_id (also when
+    /// repeated), errc::stale_delivery (the connection, or for QoS 2 the session, it came over is gone: the
+    /// broker will send it again).
     std::error_code ack(std::uint16_t mid, reason_code reason = reason_code::success) {
         delivery d;
         {
@@ -289,7 +331,7 @@ public:
 
     /// Messages accepted whose outcome is open.
     std::size_t unsettled() const {
-        return with_session([](session& s, time_point) { return s.unsettled(); });
+        return impl().ask_session([](session& s) { return s.unsettled(); });
     }
     /// QoS 0 messages dropped because callbacks were too slow.
     std::uint64_t dropped_messages() const { return loop_->async.dropped_messages(); }
@@ -303,10 +345,13 @@ private:
 
     using session = client_session<memory_store>;
 
-    detail::supervisor<tcp_transport, memory_store, std::mutex>& impl() const { return loop_->async.implementation(); }
+    detail::supervisor<tcp_transport, memory_store, std::mutex>& impl() const {
+        return loop_->async.implementation();
+    }
 
-    template <class F>
-    std::invoke_result_t<F, session&, time_point> with_session(F&& f) const { return impl().with_session(std::forward<F>(f)); }
+    template <class F> std::invoke_result_t<F, session&, time_point> with_session(F&& f) const {
+        return impl().with_session(std::forward<F>(f));
+    }
 
     template <class... Args>
     void set(detail::callback<Args...> detail::callbacks::*which, std::function<void(Args...)> f) {
@@ -332,8 +377,10 @@ private:
         return {{}, number(*id)};
     }
 
-    std::error_code begin_connect(std::string host, std::uint16_t port, std::chrono::seconds keep_alive, bool retry) {
-        if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || host.empty()) return errc::invalid_argument;
+    std::error_code begin_connect(std::string host, std::uint16_t port, std::chrono::seconds keep_alive,
+                                  bool retry) {
+        if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || host.empty())
+            return errc::invalid_argument;
         if (!impl().is_idle()) return errc::already_running;
         loop_->start_io();
         {

@@ -1,8 +1,8 @@
 // inflight/client/loop.hpp - what a client consists of, shared by the object and the threads that serve it.
 //
-// Two threads at most: one does the I/O, another one, the loop, runs callbacks - loop_start()'s, or the user's own in
-// loop_forever(). No lock is held while a callback runs, and the client may be destroyed inside one: then the thread that
-// is in the callback finishes what the destructor could not.
+// Two threads at most: one does the I/O, another one, the loop, runs callbacks - loop_start()'s, or the
+// user's own in loop_forever(). No lock is held while a callback runs, and the client may be destroyed inside
+// one: then the thread that is in the callback finishes what the destructor could not.
 #pragma once
 
 #include <inflight/async_client/basic_async_client.hpp>
@@ -22,7 +22,8 @@ public:
     using async_type = basic_async_client<tcp_transport, memory_store, std::mutex>;
 
     explicit client_loop(client_options options)
-        : manual_ack(options.manual_ack), async(asio::any_io_executor(io.get_executor()), std::move(options)) {
+        : manual_ack(options.manual_ack),
+          async(asio::any_io_executor(io.get_executor()), std::move(options)) {
         async.implementation().set_observer(&queue);
     }
     ~client_loop() { stop_io(); }
@@ -35,8 +36,8 @@ public:
         if (!io_thread.joinable()) io_thread = std::thread([this] { io.run(); });
     }
 
-    /// Runs callbacks until `done()`, which is asked with the queue's mutex held, says so; waits in between, until `limit`.
-    /// Exceptions of callbacks leave it.
+    /// Runs callbacks until `done()`, which is asked with the queue's mutex held, says so; waits in between,
+    /// until `limit`. Exceptions of callbacks leave it.
     template <class Done>
     bool run_until(Done&& done, std::optional<std::chrono::steady_clock::time_point> limit = {}) {
         std::unique_lock lock(queue.mutex);
@@ -47,7 +48,8 @@ public:
                 continue;
             }
             if (!limit) queue.changed.wait(lock);
-            else if (queue.changed.wait_until(lock, *limit) == std::cv_status::timeout && queue.notes.empty()) return done();
+            else if (queue.changed.wait_until(lock, *limit) == std::cv_status::timeout && queue.notes.empty())
+                return done();
         }
     }
 
@@ -96,7 +98,8 @@ public:
         work.reset();
         const std::lock_guard lock(threads);
         if (!io_thread.joinable()) return;
-        if (io_thread.get_id() == std::this_thread::get_id()) io_thread.detach(); // The last reference ended there.
+        if (io_thread.get_id() == std::this_thread::get_id())
+            io_thread.detach(); // The last reference ended there.
         else io_thread.join();
     }
 
@@ -109,7 +112,8 @@ public:
     std::thread io_thread{}, loop_thread{};
     std::atomic<bool> loop_taken{false};
     bool stop_loop = false, destroyed = false;    // Guarded by the queue's mutex, as is all below.
-    std::uint64_t connects = 0, connects_told = 0; // Outcomes of connect attempts asked for, and told to on_connect.
+    std::uint64_t connects = 0,
+                  connects_told = 0; // Outcomes of connect attempts asked for, and told to on_connect.
     std::error_code connect_error{};
     id_table<delivery> to_be_acknowledged{}; // manual_ack: what the application has been given.
 
@@ -152,8 +156,12 @@ private:
         if (!r.error || r.error.category() == reason_category()) call(c.on_connect, r);
     }
     void tell(const callbacks& c, const disconnect_result& r) { call(c.on_disconnect, r); }
-    void tell(const callbacks& c, const callback_queue::published_note& n) { call(c.on_publish, n.mid, n.error); }
-    void tell(const callbacks& c, const callback_queue::log_note& n) { call(c.on_log, std::string_view(n.line)); }
+    void tell(const callbacks& c, const callback_queue::published_note& n) {
+        call(c.on_publish, n.mid, n.error);
+    }
+    void tell(const callbacks& c, const callback_queue::log_note& n) {
+        call(c.on_log, std::string_view(n.line));
+    }
     void tell(const callbacks& c, const callback_queue::replied_note& n) {
         call(n.is_subscribe ? c.on_subscribe : c.on_unsubscribe, n.outcome);
     }
@@ -175,7 +183,8 @@ private:
                     call(f, *m);
                 }
         if (!matched) call(c.on_message, *m);
-        if (!manual) (void)async.acknowledge(m->delivery); // Stale after a reconnect: then the broker sends it again.
+        if (!manual)
+            (void)async.acknowledge(m->delivery); // Stale after a reconnect: then the broker sends it again.
     }
 
     void told(const callback_queue::note& note) { // With the lock held.

@@ -23,7 +23,9 @@ struct decoder : visitor_base {
     void require(bool holds, errc otherwise) {
         if (!holds) in.fail(otherwise);
     }
-    void header(unsigned expected) { require(header_flags == expected, errc::reserved_bits); } // [v5:MQTT-2.1.3-1]
+    void header(unsigned expected) {
+        require(header_flags == expected, errc::reserved_bits);
+    } // [v5:MQTT-2.1.3-1]
     template <class... T>
     void header(bit_run<T>... runs) { unpack(header_flags, runs...); }
     template <class... T>
@@ -41,7 +43,8 @@ struct decoder : visitor_base {
         require(octet == 0, errc::reserved_bits);
     }
     void protocol(std::string_view name) {
-        require(in.binary() == name && in.byte() == static_cast<std::uint8_t>(version), errc::bad_protocol_name);
+        require(in.binary() == name && in.byte() == static_cast<std::uint8_t>(version),
+                errc::bad_protocol_name);
     }
     void two_byte(std::string_view, std::uint16_t& value) { value = in.two_byte(); }
     void binary(std::string_view, std::string_view& bytes) { bytes = in.binary(); }
@@ -70,7 +73,8 @@ struct decoder : visitor_base {
         }
         // A refusal ends the connection, whatever its number: one from outside the table is no worse.
         const bool ends_connection = type == packet_type::connack || type == packet_type::disconnect;
-        require(is_allowed(code, type, version) || (ends_connection && is_refusal(code)), errc::reason_not_allowed);
+        require(is_allowed(code, type, version) || (ends_connection && is_refusal(code)),
+                errc::reason_not_allowed);
     }
     template <packet_type Where>
     void properties(properties_view<Where>& props) {
@@ -100,8 +104,8 @@ struct decoder : visitor_base {
 
 } // namespace detail
 
-/// Cuts the first packet off `in`. errc::need_more: `in` holds only a part of it. A packet of more than `maximum`
-/// bytes is refused as soon as its length is known. [v5:MQTT-3.1.2-24]
+/// Cuts the first packet off `in`. errc::need_more: `in` holds only a part of it. A packet of more than
+/// `maximum` bytes is refused as soon as its length is known. [v5:MQTT-3.1.2-24]
 inline result<frame> next_frame(std::string_view in, protocol_version version = protocol_version::v5,
                                 std::size_t maximum = wire::packet_max) {
     using form = wire::reader::varint_form;

@@ -27,7 +27,8 @@ constexpr bool is_allowed(reason_code code, packet_type type, protocol_version v
         const std::size_t octet = connack_byte(code, version); // Bytes 1 to 5 stand for other codes.
         return octet < 0x80 && (octet >= connack_return_codes.size() || connack_return_codes[octet] == code);
     }
-    if (version == protocol_version::v3_1_1) return number(code) <= 2 || number(code) == 0x80; // [v3:MQTT-3.9.3-2]
+    if (version == protocol_version::v3_1_1)
+        return number(code) <= 2 || number(code) == 0x80; // [v3:MQTT-3.9.3-2]
     const reason_row* known = find_reason(code);
     return known && known->in.has(type);
 }
@@ -165,7 +166,8 @@ struct measure {
 
 /// Measures `p`, or says why it cannot be encoded. `maximum` is the peer's Maximum Packet Size, in bytes.
 template <class Packet>
-result<measure> measure_packet(const Packet& p, protocol_version version, std::size_t maximum = wire::packet_max) {
+result<measure> measure_packet(const Packet& p, protocol_version version,
+                               std::size_t maximum = wire::packet_max) {
     if (Packet::type == packet_type::auth && version != protocol_version::v5) return errc::not_supported;
     detail::measurer size{{version, Packet::type}};
     Packet::fields(p, size);
@@ -176,8 +178,8 @@ result<measure> measure_packet(const Packet& p, protocol_version version, std::s
     return measure{size.size, total};
 }
 
-/// Writes `p` to the `size.total` bytes at `out`. `size` comes from measure_packet for the same packet and version;
-/// this cannot fail.
+/// Writes `p` to the `size.total` bytes at `out`. `size` comes from measure_packet for the same packet and
+/// version; this cannot fail.
 template <class Packet>
 void encode_measured(const Packet& p, protocol_version version, measure size, char* out) {
     detail::encoder encode{{version, Packet::type}, wire::writer(out, size.total), size.remaining};
@@ -187,7 +189,8 @@ void encode_measured(const Packet& p, protocol_version version, measure size, ch
 
 /// Appends the bytes of `p` to `out`, or says why it cannot be encoded and leaves `out` alone.
 template <class Packet>
-errc encode(const Packet& p, protocol_version version, std::string& out, std::size_t maximum = wire::packet_max) {
+errc encode(const Packet& p, protocol_version version, std::string& out,
+            std::size_t maximum = wire::packet_max) {
     const result<measure> size = measure_packet(p, version, maximum);
     if (!size) return size.error();
     const std::size_t before = out.size();
@@ -196,7 +199,8 @@ errc encode(const Packet& p, protocol_version version, std::string& out, std::si
     return errc::none;
 }
 
-inline errc encode(const packet& p, protocol_version version, std::string& out, std::size_t maximum = wire::packet_max) {
+inline errc encode(const packet& p, protocol_version version, std::string& out,
+                   std::size_t maximum = wire::packet_max) {
     return std::visit([&](const auto& one) { return encode(one, version, out, maximum); }, p);
 }
 

@@ -17,7 +17,8 @@ public:
         requires std::convertible_to<const Text&, std::string_view>
     constexpr bytes_view(const Text& text) : bytes_(text) {}
     template <std::ranges::contiguous_range Range>
-        requires(!std::convertible_to<const Range&, std::string_view> && sizeof(std::ranges::range_value_t<Range>) == 1 &&
+        requires(!std::convertible_to<const Range&, std::string_view> &&
+                 sizeof(std::ranges::range_value_t<Range>) == 1 &&
                  std::is_trivially_copyable_v<std::ranges::range_value_t<Range>>)
     bytes_view(const Range& bytes)
         : bytes_(reinterpret_cast<const char*>(std::ranges::data(bytes)), std::ranges::size(bytes)) {}
@@ -28,8 +29,8 @@ private:
     std::string_view bytes_{};
 };
 
-/// An Application Message: what is published, and what subscribers get. (It has a constructor because GCC 12 destroys a
-/// braced aggregate twice when it is an argument inside a co_await expression.)
+/// An Application Message: what is published, and what subscribers get. (It has a constructor because GCC 12
+/// destroys a braced aggregate twice when it is an argument inside a co_await expression.)
 struct message {
     std::string topic{};
     std::string payload{};
@@ -38,9 +39,13 @@ struct message {
     properties<packet_type::publish> props{}; // Ignored where the connection speaks 3.1.1.
 
     message() = default;
-    message(std::string_view name, bytes_view content, inflight::qos level = qos::at_most_once, bool is_retained = false,
-            properties<packet_type::publish> properties = {})
-        : topic(name), payload(std::string_view(content)), qos(level), retain(is_retained), props(std::move(properties)) {}
+    message(std::string_view name, bytes_view content, inflight::qos level = qos::at_most_once,
+            bool is_retained = false, properties<packet_type::publish> properties = {})
+        : topic(name),
+          payload(std::string_view(content)),
+          qos(level),
+          retain(is_retained),
+          props(std::move(properties)) {}
     friend bool operator==(const message&, const message&) = default;
 
     /// The packet that carries this message. It borrows: the message must outlive it.

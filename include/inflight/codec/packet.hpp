@@ -1,10 +1,10 @@
 // inflight/codec/packet.hpp - the fifteen control packets, each field written down once.
 //
-// A packet is a plain value that borrows its texts, its payload and its properties: from the bytes it was decoded
-// from, or from the caller who is going to encode it. Its fields() names the wire fields in wire order, and with
-// require() the rules among them; measuring, encoding, decoding and printing are four visitors over that one list
-// (encode.hpp, decode.hpp, print.hpp), and equality is the compiler's.
-// Standard: MQTT 5.0 chapter 3; MQTT 3.1.1 chapter 3.
+// A packet is a plain value that borrows its texts, its payload and its properties: from the bytes it was
+// decoded from, or from the caller who is going to encode it. Its fields() names the wire fields in wire
+// order, and with require() the rules among them; measuring, encoding, decoding and printing are four
+// visitors over that one list (encode.hpp, decode.hpp, print.hpp), and equality is the compiler's. Standard:
+// MQTT 5.0 chapter 3; MQTT 3.1.1 chapter 3.
 #pragma once
 
 #include <inflight/codec/property.hpp>
@@ -57,17 +57,22 @@ struct connect {
 
         v.header(0);
         v.protocol("MQTT"); // [v5:MQTT-3.1.2-1] [v5:MQTT-3.1.2-2]
-        v.flags(bits("clean_start", self.clean_start, 1), bits("will", has_will, 2), bits("will_qos", will_qos, 3, 2),
-                bits("will_retain", will_retain, 5), bits("has_password", has_password, 6),
+        v.flags(bits("clean_start", self.clean_start, 1), bits("will", has_will, 2),
+                bits("will_qos", will_qos, 3, 2), bits("will_retain", will_retain, 5),
+                bits("has_password", has_password, 6),
                 bits("has_user_name", has_user_name, 7)); // [v5:MQTT-3.1.2-3]
-        v.require(has_will || (will_qos == qos::at_most_once && !will_retain), errc::will_flags); // [v5:MQTT-3.1.2-11] [v5:MQTT-3.1.2-13]
-        v.require(v.v5() || has_user_name || !has_password, errc::password_without_user_name); // [v3:MQTT-3.1.2-22]
+        v.require(has_will || (will_qos == qos::at_most_once && !will_retain),
+                  errc::will_flags); // [v5:MQTT-3.1.2-11] [v5:MQTT-3.1.2-13]
+        v.require(v.v5() || has_user_name || !has_password,
+                  errc::password_without_user_name); // [v3:MQTT-3.1.2-22]
         v.two_byte("keep_alive", self.keep_alive);
         if (v.v5()) v.properties(self.props);
-        v.require(self.props.has(property_id::authentication_method) || !self.props.has(property_id::authentication_data),
-                  errc::property_value); // [v5:U5-08]
+        v.require(self.props.has(property_id::authentication_method) ||
+                      !self.props.has(property_id::authentication_data),
+                  errc::property_value);     // [v5:U5-08]
         v.utf8("client_id", self.client_id); // [v5:MQTT-3.1.3-3] [v5:MQTT-3.1.3-4]
-        v.require(v.v5() || self.clean_start || !self.client_id.empty(), errc::empty_client_id); // [v3:MQTT-3.1.3-7]
+        v.require(v.v5() || self.clean_start || !self.client_id.empty(),
+                  errc::empty_client_id);     // [v3:MQTT-3.1.3-7]
         if (v.present(self.will, has_will)) { // [v5:MQTT-3.1.2-9]
             if (v.v5()) v.properties(self.will->props);
             v.topic("will_topic", self.will->topic); // [v5:MQTT-3.1.3-11]
@@ -76,8 +81,10 @@ struct connect {
             v.derived(self.will->qos, will_qos);
             v.derived(self.will->retain, will_retain);
         }
-        if (v.present(self.user_name, has_user_name)) v.utf8("user_name", *self.user_name); // [v5:MQTT-3.1.3-12]
-        if (v.present(self.password, has_password)) v.secret("password", *self.password); // [v5:MQTT-3.1.2-19]
+        if (v.present(self.user_name, has_user_name))
+            v.utf8("user_name", *self.user_name); // [v5:MQTT-3.1.3-12]
+        if (v.present(self.password, has_password))
+            v.secret("password", *self.password); // [v5:MQTT-3.1.2-19]
     }
 };
 
@@ -94,7 +101,8 @@ struct connack {
         v.flags(bits("session_present", self.session_present, 0)); // [v5:MQTT-3.2.2-1]
         v.reason("reason", self.reason); // [v5:MQTT-3.2.2-8]
         if (v.v5()) v.properties(self.props);
-        v.require(self.props.has(property_id::authentication_method) || !self.props.has(property_id::authentication_data),
+        v.require(self.props.has(property_id::authentication_method) ||
+                      !self.props.has(property_id::authentication_data),
                   errc::property_value); // [v5:U5-08]
     }
 };
@@ -112,12 +120,14 @@ struct publish {
 
     template <class Self, class Visitor>
     static void fields(Self& self, Visitor& v) {
-        v.header(bits("retain", self.retain, 0), bits("qos", self.qos, 1, 2), bits("dup", self.dup, 3)); // [v5:MQTT-3.3.1-4]
+        v.header(bits("retain", self.retain, 0), bits("qos", self.qos, 1, 2),
+                 bits("dup", self.dup, 3));                                           // [v5:MQTT-3.3.1-4]
         v.require(self.qos != qos::at_most_once || !self.dup, errc::dup_without_qos); // [v5:MQTT-3.3.1-2]
         v.topic("topic", self.topic); // [v5:MQTT-3.3.2-1] [v5:MQTT-3.3.2-2]
         if (self.qos != qos::at_most_once) v.identifier(self.id); // [v5:MQTT-2.2.1-2]
         if (v.v5()) v.properties(self.props);
-        v.require(!self.topic.empty() || (v.v5() && self.props.has(property_id::topic_alias)), errc::topic_empty); // [v5:U5-12]
+        v.require(!self.topic.empty() || (v.v5() && self.props.has(property_id::topic_alias)),
+                  errc::topic_empty); // [v5:U5-12]
         v.rest("payload", self.payload);
     }
 };
@@ -160,7 +170,8 @@ struct subscription {
                     bits("retain_handling", self.retain_handling, 4, 2)); // [v5:MQTT-3.8.3-5] [v5:U5-18]
         else
             v.flags(bits("qos", self.qos, 0, 2)); // [v3:MQTT-3.8.3-4]
-        v.require(!v.v5() || !self.no_local || !is_shared(self.filter), errc::shared_no_local); // [v5:MQTT-3.8.3-4]
+        v.require(!v.v5() || !self.no_local || !is_shared(self.filter),
+                  errc::shared_no_local); // [v5:MQTT-3.8.3-4]
     }
 };
 
@@ -176,7 +187,8 @@ struct subscribe {
         v.header(0b0010); // [v5:MQTT-3.8.1-1]
         v.identifier(self.id);
         if (v.v5()) v.properties(self.props);
-        v.one_or_more(self.subscriptions, [&](auto& one) { subscription::fields(one, v); }); // [v5:MQTT-3.8.3-2]
+        v.one_or_more(self.subscriptions,
+                      [&](auto& one) { subscription::fields(one, v); }); // [v5:MQTT-3.8.3-2]
     }
 };
 
@@ -192,7 +204,8 @@ struct unsubscribe {
         v.header(0b0010); // [v5:MQTT-3.10.1-1]
         v.identifier(self.id);
         if (v.v5()) v.properties(self.props);
-        v.one_or_more(self.filters, [&](auto& one) { v.filter("filter", one); }); // [v5:MQTT-3.10.3-1] [v5:MQTT-3.10.3-2]
+        v.one_or_more(self.filters,
+                      [&](auto& one) { v.filter("filter", one); }); // [v5:MQTT-3.10.3-1] [v5:MQTT-3.10.3-2]
     }
 };
 

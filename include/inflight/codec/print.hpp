@@ -10,7 +10,9 @@ struct printer : visitor_base {
     static constexpr std::size_t longest = 64; // Longer texts are cut.
     std::string& out;
 
-    void put(std::string_view name, std::string_view value) { out.append(" ").append(name).append("=").append(value); }
+    void put(std::string_view name, std::string_view value) {
+        out.append(" ").append(name).append("=").append(value);
+    }
     void put_text(std::string_view name, std::string_view text) {
         out.append(" ").append(name).append("='");
         for (const char c : text.substr(0, longest)) {
@@ -30,7 +32,8 @@ struct printer : visitor_base {
     void flags(bit_run<T>... runs) { (flag(runs), ...); }
     template <class T>
     void flag(bit_run<T> run) {
-        if constexpr (!std::is_same_v<std::remove_const_t<T>, bool>) put(run.name, std::to_string(static_cast<unsigned>(run.value)));
+        if constexpr (!std::is_same_v<std::remove_const_t<T>, bool>)
+            put(run.name, std::to_string(static_cast<unsigned>(run.value)));
         else if (run.value) out.append(" ").append(run.name);
     }
     void protocol(std::string_view) { put("version", v5() ? "5.0" : "3.1.1"); }
@@ -42,7 +45,9 @@ struct printer : visitor_base {
     void filter(std::string_view name, std::string_view text) { put_text(name, text); }
     void rest(std::string_view name, std::string_view bytes) {
         put_text(name, bytes);
-        out.append(" (").append(std::to_string(bytes.size())).append(bytes.size() == 1 ? " byte)" : " bytes)");
+        out.append(" (")
+            .append(std::to_string(bytes.size()))
+            .append(bytes.size() == 1 ? " byte)" : " bytes)");
     }
     void identifier(packet_id id) { put("id", std::to_string(number(id))); }
     void reason(std::string_view name, reason_code code) {

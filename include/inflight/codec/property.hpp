@@ -9,14 +9,32 @@
 namespace inflight {
 
 enum class property_id : std::uint8_t {
-    payload_format_indicator = 0x01, message_expiry_interval = 0x02, content_type = 0x03, response_topic = 0x08,
-    correlation_data = 0x09, subscription_identifier = 0x0B, session_expiry_interval = 0x11,
-    assigned_client_identifier = 0x12, server_keep_alive = 0x13, authentication_method = 0x15,
-    authentication_data = 0x16, request_problem_information = 0x17, will_delay_interval = 0x18,
-    request_response_information = 0x19, response_information = 0x1A, server_reference = 0x1C,
-    reason_string = 0x1F, receive_maximum = 0x21, topic_alias_maximum = 0x22, topic_alias = 0x23,
-    maximum_qos = 0x24, retain_available = 0x25, user_property = 0x26, maximum_packet_size = 0x27,
-    wildcard_subscription_available = 0x28, subscription_identifier_available = 0x29,
+    payload_format_indicator = 0x01,
+    message_expiry_interval = 0x02,
+    content_type = 0x03,
+    response_topic = 0x08,
+    correlation_data = 0x09,
+    subscription_identifier = 0x0B,
+    session_expiry_interval = 0x11,
+    assigned_client_identifier = 0x12,
+    server_keep_alive = 0x13,
+    authentication_method = 0x15,
+    authentication_data = 0x16,
+    request_problem_information = 0x17,
+    will_delay_interval = 0x18,
+    request_response_information = 0x19,
+    response_information = 0x1A,
+    server_reference = 0x1C,
+    reason_string = 0x1F,
+    receive_maximum = 0x21,
+    topic_alias_maximum = 0x22,
+    topic_alias = 0x23,
+    maximum_qos = 0x24,
+    retain_available = 0x25,
+    user_property = 0x26,
+    maximum_packet_size = 0x27,
+    wildcard_subscription_available = 0x28,
+    subscription_identifier_available = 0x29,
     shared_subscription_available = 0x2A,
 };
 
@@ -129,10 +147,13 @@ constexpr property read_property(wire::reader& in) {
 constexpr errc check_value(const property& p) {
     switch (p.row->rule) {
         case property_rule::any: return errc::none;
-        case property_rule::zero_or_one: return p.number > 1 ? errc::property_value : errc::none; // [v5:U5-05]
-        case property_rule::not_zero: return p.number == 0 ? errc::property_value : errc::none;   // [v5:U5-06] [v5:U5-07]
-        case property_rule::alias: return p.number == 0 ? errc::topic_alias_invalid : errc::none; // [v5:MQTT-3.3.2-8]
-        case property_rule::topic_name: return check_topic_name(p.text);                          // [v5:MQTT-3.3.2-14]
+        case property_rule::zero_or_one:
+            return p.number > 1 ? errc::property_value : errc::none; // [v5:U5-05]
+        case property_rule::not_zero:
+            return p.number == 0 ? errc::property_value : errc::none; // [v5:U5-06] [v5:U5-07]
+        case property_rule::alias:
+            return p.number == 0 ? errc::topic_alias_invalid : errc::none; // [v5:MQTT-3.3.2-8]
+        case property_rule::topic_name: return check_topic_name(p.text);   // [v5:MQTT-3.3.2-14]
     }
     return errc::none;
 }
@@ -222,8 +243,8 @@ public:
     auto get() const { return view().template get<Id>(); }
     bool has(property_id id) const { return view().has(id); }
 
-    /// Sets a number, replacing an earlier value of the same property (the last one set of a repeatable one stays
-    /// beside the others). A number wider than the field is cut to it.
+    /// Sets a number, replacing an earlier value of the same property (the last one set of a repeatable one
+    /// stays beside the others). A number wider than the field is cut to it.
     template <property_id Id>
         requires(row(Id).in.has(Where) && !is_text(Id))
     properties& set(std::uint32_t number) {
@@ -231,7 +252,10 @@ public:
         constexpr property_type type = row(Id).type;
         if constexpr (!row(Id).repeats.has(Where)) erase(Id);
         if (type == varint && number > wire::varint_max) number = 0; // Refused by check_properties.
-        const std::size_t size = type == byte ? 1 : type == two_byte ? 2 : type == four_byte ? 4 : wire::varint_size(number);
+        const std::size_t size = type == byte        ? 1
+                                 : type == two_byte  ? 2
+                                 : type == four_byte ? 4
+                                                     : wire::varint_size(number);
         wire::writer out = grow(Id, size);
         if constexpr (type == byte) out.byte(number & 0xFF);
         else if constexpr (type == two_byte) out.two_byte(number & 0xFFFF);
@@ -240,22 +264,25 @@ public:
         return *this;
     }
 
-    /// Sets a text or binary property. `text` must not be longer than 65,535 bytes: encoding refuses a longer one.
+    /// Sets a text or binary property. `text` must not be longer than 65,535 bytes: encoding refuses a longer
+    /// one.
     template <property_id Id>
         requires(row(Id).in.has(Where) && is_text(Id) && !is_pair(Id))
     properties& set(std::string_view text) {
-        erase(Id);
         if (text.size() > wire::text_max) return refuse();
-        grow(Id, 2 + text.size()).binary(text);
+        const std::string copy(text); // It may be borrowed from these very properties.
+        erase(Id);
+        grow(Id, 2 + copy.size()).binary(copy);
         return *this;
     }
 
     /// Adds a User Property; the same name may be added again, and order is kept.
     properties& add_user_property(std::string_view name, std::string_view value) {
         if (name.size() > wire::text_max || value.size() > wire::text_max) return refuse();
+        const std::string copies[] = {std::string(name), std::string(value)}; // As above.
         wire::writer out = grow(property_id::user_property, 4 + name.size() + value.size());
-        out.binary(name);
-        out.binary(value);
+        out.binary(copies[0]);
+        out.binary(copies[1]);
         return *this;
     }
 

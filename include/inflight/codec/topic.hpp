@@ -6,9 +6,12 @@
 
 namespace inflight {
 
-constexpr bool has_wildcard(std::string_view text) { return text.find_first_of("+#") != std::string_view::npos; }
+constexpr bool has_wildcard(std::string_view text) {
+    return text.find_first_of("+#") != std::string_view::npos;
+}
 
-/// What is wrong with `name` as a topic name; none if it may be published to. [v5:MQTT-4.7.3-1] [v5:MQTT-4.7.0-1]
+/// What is wrong with `name` as a topic name; none if it may be published to. [v5:MQTT-4.7.3-1]
+/// [v5:MQTT-4.7.0-1]
 constexpr errc check_topic_name(std::string_view name) {
     if (name.empty()) return errc::topic_empty;
     if (name.size() > wire::text_max) return errc::field_too_long;
@@ -56,7 +59,8 @@ constexpr errc check_topic_filter(std::string_view filter) {
     if (!wire::is_utf8(filter)) return errc::not_utf8;
 
     const shared_filter parts = split_share(filter);
-    if (is_shared(filter) && (parts.share_name.empty() || has_wildcard(parts.share_name))) return errc::filter_invalid;
+    if (is_shared(filter) && (parts.share_name.empty() || has_wildcard(parts.share_name)))
+        return errc::filter_invalid;
     if (parts.filter.empty()) return errc::filter_invalid;
 
     std::string_view rest = parts.filter;

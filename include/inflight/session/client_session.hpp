@@ -1,11 +1,11 @@
 // inflight/session/client_session.hpp - MQTT as a machine without I/O.
 //
-// Four kinds of methods. Events in: transport_opened, received, written, transport_closed, deadline_reached. Wishes in:
-// publish, subscribe, unsubscribe, acknowledge, disconnect. Outputs: output(), next_event(), deadline(), is_closing().
-// Getters. It owns no socket, clock or thread and never calls out, so nothing can re-enter it. Whoever drives it, after
-// each event or wish: takes next_event() until there is none, writes output(), arms a timer for deadline(), and closes
-// the transport when is_closing() holds and the output is empty.
-// Standard: MQTT 5.0 sections 3.1, 3.2, 3.14, 4.13; MQTT 3.1.1 sections 3.1, 3.2, 3.14, 4.8.
+// Four kinds of methods. Events in: transport_opened, received, written, transport_closed, deadline_reached.
+// Wishes in: publish, subscribe, unsubscribe, acknowledge, disconnect. Outputs: output(), next_event(),
+// deadline(), is_closing(). Getters. It owns no socket, clock or thread and never calls out, so nothing can
+// re-enter it. Whoever drives it, after each event or wish: takes next_event() until there is none, writes
+// output(), arms a timer for deadline(), and closes the transport when is_closing() holds and the output is
+// empty. Standard: MQTT 5.0 sections 3.1, 3.2, 3.14, 4.13; MQTT 3.1.1 sections 3.1, 3.2, 3.14, 4.8.
 #pragma once
 
 #include <inflight/session/incoming.hpp>
@@ -25,8 +25,9 @@ public:
     client_session(const client_session&) = delete;
     client_session& operator=(const client_session&) = delete;
 
-    /// A transport stands: sends CONNECT. A session that is not known to exist is begun with Clean Start, again and
-    /// again until a CONNACK has come; otherwise a lost first CONNACK would end in [v5:MQTT-3.2.2-4].
+    /// A transport stands: sends CONNECT. A session that is not known to exist is begun with Clean Start,
+    /// again and again until a CONNACK has come; otherwise a lost first CONNACK would end in
+    /// [v5:MQTT-3.2.2-4].
     void transport_opened(protocol_version version) {
         link_.open(version);
         asked_for_client_id_ = options_.client_id.empty() && version == protocol_version::v5;
@@ -42,15 +43,17 @@ public:
         paused_at_.reset();
     }
 
-    /// Takes at most one packet from the front of `bytes` and returns how many bytes it took; 0 when a whole packet is not
-    /// there yet, or when the connection is closing. Its events borrow from `bytes`: take them before the next call.
+    /// Takes at most one packet from the front of `bytes` and returns how many bytes it took; 0 when a whole
+    /// packet is not there yet, or when the connection is closing. Its events borrow from `bytes`: take them
+    /// before the next call.
     std::size_t received(std::string_view bytes, time_point now) {
         assert(!event_);
         if (link_.at == link::phase::closed || link_.at == link::phase::closing) return 0;
         if (skip_ != 0) return skip(bytes);
         const result<frame> f = next_frame(bytes, link_.version, options_.maximum_packet_size);
         if (!f) {
-            if (f.error() == errc::packet_too_large && link_.is_connected() && !link_.v5()) return begin_skip(bytes);
+            if (f.error() == errc::packet_too_large && link_.is_connected() && !link_.v5())
+                return begin_skip(bytes);
             if (f.error() != errc::need_more) link_.fail(f.error());
             return 0;
         }
@@ -88,7 +91,8 @@ public:
         if (const errc bad = outgoing_.deadline_reached(now); bad != errc::none) link_.fail(bad);
     }
 
-    /// Nothing is read from the transport for a while, so no answer can come: the timers that wait for one stand still.
+    /// Nothing is read from the transport for a while, so no answer can come: the timers that wait for one
+    /// stand still.
     void reading_paused(time_point now) {
         if (!paused_at_) paused_at_ = now;
     }
@@ -99,13 +103,15 @@ public:
         paused_at_.reset();
     }
 
-    /// Publishes `p`, whose id and dup do not matter. `tag` comes back in the event::published that tells the outcome;
-    /// with tag 0 there is none.
-    publish_result publish(const inflight::publish& p, operation tag, protocol_version preferred, time_point now) {
+    /// Publishes `p`, whose id and dup do not matter. `tag` comes back in the event::published that tells the
+    /// outcome; with tag 0 there is none.
+    publish_result publish(const inflight::publish& p, operation tag, protocol_version preferred,
+                           time_point now) {
         return outgoing_.publish(p, tag, preferred, now);
     }
 
-    /// Subscribes and unsubscribes; the answer is an event::replied with this tag. The packet identifier, or what is wrong.
+    /// Subscribes and unsubscribes; the answer is an event::replied with this tag. The packet identifier, or
+    /// what is wrong.
     result<packet_id> subscribe(const inflight::subscribe& p, operation tag, protocol_version preferred) {
         return requests_.add(p, tag, preferred);
     }
@@ -113,19 +119,27 @@ public:
         return requests_.add(p, tag, preferred);
     }
 
-    /// Nobody waits for the outcome of that operation any more. The operation itself goes on. False: it has its outcome.
-    bool detach(operation tag, packet_id id) { return outgoing_.detach(tag, id) || requests_.detach(tag, id); }
+    /// Nobody waits for the outcome of that operation any more. The operation itself goes on. False: it has
+    /// its outcome.
+    bool detach(operation tag, packet_id id) {
+        return outgoing_.detach(tag, id) || requests_.detach(tag, id);
+    }
 
     /// The application has this message. errc::stale_delivery, errc::unknown_packet_id (also when repeated),
     /// errc::not_supported (a refusal in 3.1.1).
-    errc acknowledge(const delivery& d, reason_code reason = reason_code::success) { return incoming_.acknowledge(d, reason); }
+    errc acknowledge(const delivery& d, reason_code reason = reason_code::success) {
+        return incoming_.acknowledge(d, reason);
+    }
 
     /// DISCONNECT, after which nothing is sent; the session ends at the broker too, unless it is to be kept.
     void disconnect(reason_code reason = reason_code::success) {
         properties<packet_type::disconnect> props;
         if (link_.v5() && !options_.keep_session && options_.session_expiry.count() != 0)
-            props.set<property_id::session_expiry_interval>(0); // Allowed: CONNECT had another value. [v5:U5-20]
-        if (link_.is_connected()) link_.send(inflight::disconnect{.reason = link_.v5() ? reason : reason_code::success, .props = props});
+            props.set<property_id::session_expiry_interval>(
+                0); // Allowed: CONNECT had another value. [v5:U5-20]
+        if (link_.is_connected())
+            link_.send(
+                inflight::disconnect{.reason = link_.v5() ? reason : reason_code::success, .props = props});
         if (link_.at != link::phase::closed) link_.at = link::phase::closing;
         if (!options_.keep_session) has_state_ = false;
     }
@@ -150,7 +164,8 @@ public:
     /// The connection is to be closed for a reason that lies outside the protocol.
     void fail(errc error) { link_.fail(error); }
 
-    /// What is to be written next. Valid until written() or transport_closed() is called; wishes do not disturb it.
+    /// What is to be written next. Valid until written() or transport_closed() is called; wishes do not
+    /// disturb it.
     std::span<const std::string_view> output() { return link_.output.next(); }
 
     /// The store has committed everything up to this ticket.
@@ -219,7 +234,8 @@ private:
         if (options_.receive_maximum != 65'535 && options_.receive_maximum != 0)
             props.set<property_id::receive_maximum>(options_.receive_maximum);
         props.set<property_id::maximum_packet_size>(options_.maximum_packet_size);
-        if (options_.topic_alias_maximum != 0) props.set<property_id::topic_alias_maximum>(options_.topic_alias_maximum);
+        if (options_.topic_alias_maximum != 0)
+            props.set<property_id::topic_alias_maximum>(options_.topic_alias_maximum);
         return props;
     }
 
@@ -256,7 +272,8 @@ private:
         link_.at = link::phase::connected;
         link_.limits = server_limits::from(connack_);
         const auto theirs = connack_.props.get<property_id::server_keep_alive>(); // [v5:MQTT-3.1.2-21]
-        keep_alive_.start(theirs ? std::chrono::seconds(*theirs) : keep_alive_interval(), options_.ping_timeout);
+        keep_alive_.start(theirs ? std::chrono::seconds(*theirs) : keep_alive_interval(),
+                          options_.ping_timeout);
 
         const bool resumed = connack_.session_present;
         const bool lost = !resumed && was_connected_; // [v5:MQTT-3.2.2-5]
@@ -277,7 +294,8 @@ private:
             case packet_type::suback: return on_reply<suback>(f);
             case packet_type::unsuback: return on_reply<unsuback>(f);
             case packet_type::pingresp: return on_pingresp(f);
-            case packet_type::disconnect: return link_.v5() ? on_disconnect(f) : errc::unexpected_packet; // [v3:MQTT-3.14.1-1]
+            case packet_type::disconnect:
+                return link_.v5() ? on_disconnect(f) : errc::unexpected_packet; // [v3:MQTT-3.14.1-1]
             case packet_type::will: return errc::unknown_packet_type;
             default: return errc::unexpected_packet; // [v5:MQTT-3.2.0-2] [v5:MQTT-4.12.0-6]
         }
@@ -317,15 +335,16 @@ private:
     errc on_disconnect(const frame& f) {
         const result<inflight::disconnect> p = decode_as<inflight::disconnect>(f, link_.version);
         if (!p) return p.error();
-        if (p->props.has(property_id::session_expiry_interval)) return errc::property_not_allowed; // [v5:MQTT-3.14.2-2]
+        if (p->props.has(property_id::session_expiry_interval))
+            return errc::property_not_allowed; // [v5:MQTT-3.14.2-2]
         disconnect_ = *p;
         event_ = event::disconnected{&disconnect_};
         link_.fail(errc::server_disconnected); // Which sends nothing in answer.
         return errc::none;
     }
 
-    // A packet above our limit, which 3.1.1 cannot announce. A PUBLISH is read past and acknowledged; if it were not, it
-    // would come again with every connection, for ever.
+    // A packet above our limit, which 3.1.1 cannot announce. A PUBLISH is read past and acknowledged; if it
+    // were not, it would come again with every connection, for ever.
     std::size_t begin_skip(std::string_view bytes) {
         wire::reader in(bytes);
         const unsigned first = in.byte();

@@ -14,7 +14,8 @@ struct delivery {
     friend bool operator==(const delivery&, const delivery&) = default;
 };
 
-/// Texts and packets in events borrow from the bytes given to received(), and are good until the next call of it.
+/// Texts and packets in events borrow from the bytes given to received(), and are good until the next call of
+/// it.
 namespace event {
 
 /// CONNACK with success.

@@ -3,6 +3,7 @@
 
 #include <inflight/codec/types.hpp>
 
+#include <bit>
 #include <cassert>
 #include <optional>
 #include <utility>
@@ -10,8 +11,9 @@
 
 namespace inflight {
 
-/// Open addressing with the identifier itself as hash: identifiers are handed out in sequence, so that a table with as
-/// many places as the span in use has no collisions at all. Allocates only when it grows.
+/// Open addressing, at most half full. Identifiers come in long runs, which Fibonacci hashing spreads evenly:
+/// the identifier itself as hash would make one cluster of a run, and every erase() a walk to its end.
+/// Allocates only when it grows.
 template <class Value>
 class id_table {
 public:
@@ -71,7 +73,9 @@ private:
         Value value{};
     };
 
-    std::size_t home(packet_id id) const { return number(id) & (places_.size() - 1); }
+    std::size_t home(packet_id id) const {
+        return static_cast<std::uint32_t>(number(id) * 0x9E37'79B1u) >> shift_;
+    }
     std::size_t next(std::size_t i) const { return (i + 1) & (places_.size() - 1); }
 
     Value& insert(packet_id id, Value value) {
@@ -84,12 +88,14 @@ private:
     void grow() {
         std::vector<place> old(places_.empty() ? 16 : places_.size() * 2);
         old.swap(places_);
+        shift_ = 32 - std::countr_zero(places_.size());
         for (place& p : old)
             if (p.id != packet_id::none) insert(p.id, std::move(p.value));
     }
 
     std::vector<place> places_{};
     std::size_t size_ = 0;
+    int shift_ = 32; // What is left of 32 bits are the bits of a place's index.
 };
 
 } // namespace inflight

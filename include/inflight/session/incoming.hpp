@@ -1,8 +1,9 @@
-// inflight/session/incoming.hpp - messages from the broker: delivered at PUBLISH, acknowledged when the application has them.
+// inflight/session/incoming.hpp - messages from the broker: delivered at PUBLISH, acknowledged when the
+// application has them.
 //
-// Acknowledgements go out in the order in which the messages came in, whatever the order the application takes them in;
-// QoS 1 and QoS 2 are separate sequences. What is known of a QoS 2 identifier outlives the connection.
-// Standard: MQTT 5.0 sections 3.3.4, 4.3, 4.6; MQTT 3.1.1 sections 4.3, 4.6.
+// Acknowledgements go out in the order in which the messages came in, whatever the order the application
+// takes them in; QoS 1 and QoS 2 are separate sequences. What is known of a QoS 2 identifier outlives the
+// connection. Standard: MQTT 5.0 sections 3.3.4, 4.3, 4.6; MQTT 3.1.1 sections 4.3, 4.6.
 #pragma once
 
 #include <inflight/session/event.hpp>
@@ -12,7 +13,8 @@
 namespace inflight {
 namespace detail {
 
-// A queue in one piece of memory, whose elements have numbers that never change. Allocates only when it grows.
+// A queue in one piece of memory, whose elements have numbers that never change. Allocates only when it
+// grows.
 template <class T>
 class numbered_queue {
 public:
@@ -34,7 +36,8 @@ public:
 private:
     void grow() {
         std::vector<T> bigger(places_.empty() ? 16 : places_.size() * 2);
-        for (std::uint64_t n = begin_; n != end_; ++n) bigger[n & (bigger.size() - 1)] = std::move((*this)[n]);
+        for (std::uint64_t n = begin_; n != end_; ++n)
+            bigger[n & (bigger.size() - 1)] = std::move((*this)[n]);
         places_.swap(bigger);
     }
 
@@ -49,7 +52,9 @@ class incoming {
 public:
     incoming(link& connection, Store& store, const session_options& options)
         : link_(connection), store_(store), options_(options) {
-        store_.restore([](const stored_message&) {}, [this](packet_id id) { received_.set(id, received{.acknowledged = true, .answered = true}); });
+        store_.restore(
+            [](const stored_message&) {},
+            [this](packet_id id) { received_.set(id, received{.acknowledged = true, .answered = true}); });
     }
 
     struct arrival {
@@ -69,15 +74,16 @@ public:
         return {errc::bad_enumerator};
     }
 
-    /// PUBREL is answered whether its identifier is known or not, [v5:MQTT-4.3.3-11] but not before our PUBREC has gone
-    /// out: it would give back its unit of the Receive Maximum while the application still has the message to take.
+    /// PUBREL is answered whether its identifier is known or not, [v5:MQTT-4.3.3-11] but not before our
+    /// PUBREC has gone out: it would give back its unit of the Receive Maximum while the application still
+    /// has the message to take.
     errc pubrel(packet_id id) {
         const received* known = received_.find(id);
         if (known && !known->answered) return errc::unexpected_packet;
-        const flow_step* step = find_step(receiver_flow, known ? flow::await_pubrel : flow::none, packet_type::pubrel,
-                                          reason_code::success, link_.version);
-        assert(step && step->reply == packet_type::pubcomp);
-        const reason_code reason = known || !link_.v5() ? reason_code::success : reason_code::packet_identifier_not_found;
+        static_assert(receiver_flow[2].reply == packet_type::pubcomp &&
+                      receiver_flow[3].reply == packet_type::pubcomp);
+        const reason_code reason =
+            known || !link_.v5() ? reason_code::success : reason_code::packet_identifier_not_found;
         link_.send(pubcomp{.id = id, .reason = reason});
         if (known) forget(id); // [v5:MQTT-4.3.3-12]
         return errc::none;
@@ -111,7 +117,8 @@ public:
 private:
     struct turn { // A place in the order of acknowledgements.
         packet_id id{};
-        std::uint64_t sequence = 0; // QoS 2: of the message, since the identifier may mean another one by then.
+        std::uint64_t sequence =
+            0; // QoS 2: of the message, since the identifier may mean another one by then.
         reason_code reason{};
         bool acknowledged = false; // QoS 1. QoS 2: received_ knows.
     };
@@ -130,7 +137,8 @@ private:
         return errc::none;
     }
 
-    arrival publish_qos_1(packet_id id) { // No table: the same identifier may be a new message. [v5:MQTT-4.3.2-5]
+    arrival
+    publish_qos_1(packet_id id) { // No table: the same identifier may be a new message. [v5:MQTT-4.3.2-5]
         if (const errc bad = take_unit(); bad != errc::none) return {bad};
         const delivery d{order_1_.end(), link_.number, id, qos::at_least_once};
         order_1_.push({.id = id});
@@ -139,8 +147,8 @@ private:
 
     arrival publish_qos_2(packet_id id) {
         received* known = received_.find(id);
-        const flow_step* step = find_step(receiver_flow, known ? flow::await_pubrel : flow::none, packet_type::publish,
-                                          reason_code::success, link_.version);
+        const flow_step* step = find_step(receiver_flow, known ? flow::await_pubrel : flow::none,
+                                          packet_type::publish, reason_code::success, link_.version);
         if (!known || !known->counted) {
             if (const errc bad = take_unit(); bad != errc::none) return {bad};
         }
@@ -155,7 +163,8 @@ private:
     }
 
     errc acknowledge_qos_1(const delivery& d, reason_code reason) {
-        if (d.connection != link_.number || link_.at == link::phase::closed) return errc::stale_delivery; // [v5:MQTT-4.4.0-1]
+        if (d.connection != link_.number || link_.at == link::phase::closed)
+            return errc::stale_delivery; // [v5:MQTT-4.4.0-1]
         if (!order_1_.has(d.sequence) || order_1_[d.sequence].acknowledged) return errc::unknown_packet_id;
         order_1_[d.sequence].acknowledged = true;
         order_1_[d.sequence].reason = reason;
@@ -168,11 +177,13 @@ private:
 
     errc acknowledge_qos_2(const delivery& d, reason_code reason) {
         received* known = received_.find(d.id);
-        if (!known || known->sequence != d.sequence) return d.connection == link_.number ? errc::unknown_packet_id : errc::stale_delivery;
+        if (!known || known->sequence != d.sequence)
+            return d.connection == link_.number ? errc::unknown_packet_id : errc::stale_delivery;
         if (known->acknowledged) return errc::unknown_packet_id;
         known->acknowledged = true;
         known->reason = reason;
-        if (!is_refusal(reason)) link_.output.rest_on(store_.keep_received(d.id)); // Before the PUBREC. [v5:MQTT-4.3.3-8]
+        if (!is_refusal(reason))
+            link_.output.rest_on(store_.keep_received(d.id)); // Before the PUBREC. [v5:MQTT-4.3.3-8]
         send_pubrecs();
         return errc::none;
     }
@@ -181,7 +192,8 @@ private:
         for (; !order_2_.empty(); order_2_.pop()) {
             const packet_id id = order_2_.front().id;
             received* known = received_.find(id);
-            if (!known || known->sequence != order_2_.front().sequence) continue; // Released or refused meanwhile.
+            if (!known || known->sequence != order_2_.front().sequence)
+                continue; // Released or refused meanwhile.
             if (!known->acknowledged) return;
             known->answered = true;
             known->queued = false;
@@ -201,7 +213,8 @@ private:
         if (!link_.v5() || p.props.empty()) return errc::none;
         const auto alias = p.props.template get<property_id::topic_alias>();
         if (!alias) return errc::none;
-        if (*alias == 0 || *alias > options_.topic_alias_maximum) return errc::topic_alias_invalid; // [v5:MQTT-3.1.2-26]
+        if (*alias == 0 || *alias > options_.topic_alias_maximum)
+            return errc::topic_alias_invalid; // [v5:MQTT-3.1.2-26]
         if (aliases_.size() < *alias) aliases_.resize(*alias);
         std::string& known = aliases_[*alias - 1];
         if (!p.topic.empty()) known = p.topic; // [v5:MQTT-3.3.2-10]

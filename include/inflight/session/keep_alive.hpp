@@ -39,7 +39,9 @@ public:
         return due::ping;
     }
 
-    void shift_deadline(std::chrono::nanoseconds by) { answer_due_ += std::chrono::duration_cast<time_point::duration>(by); }
+    void shift_deadline(std::chrono::nanoseconds by) {
+        answer_due_ += std::chrono::duration_cast<time_point::duration>(by);
+    }
 
 private:
     std::chrono::seconds interval_{0};

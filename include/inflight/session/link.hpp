@@ -41,8 +41,8 @@ public:
         if (const errc bad = output.add(p, version, limits.maximum_packet_size); bad != errc::none) fail(bad);
     }
 
-    /// Ends the connection: 5.0 tells the broker why, 3.1.1 closes without DISCONNECT, so that the Will is published.
-    /// [v5:U5-23] [v3:MQTT-4.8.0-1]
+    /// Ends the connection: 5.0 tells the broker why, 3.1.1 closes without DISCONNECT, so that the Will is
+    /// published. [v5:U5-23] [v3:MQTT-4.8.0-1]
     void fail(errc error) {
         if (at == phase::closing || at == phase::closed) return;
         const reason_code reason = row(error).reason;

@@ -28,7 +28,8 @@ struct session_options {
     /// How long a PINGREQ may stay without its answer; half the keep alive if that is shorter.
     std::chrono::milliseconds ping_timeout{10'000};
 
-    /// The session outlives this object: it is resumed from the first connect on, and not ended by disconnect().
+    /// The session outlives this object: it is resumed from the first connect on, and not ended by
+    /// disconnect().
     bool keep_session = false;
     /// 5.0: how long the broker keeps the session of a connection that broke. 3.1.1 has no such limit.
     std::chrono::seconds session_expiry{300};
@@ -43,7 +44,8 @@ struct session_options {
     std::size_t max_queued_messages = 65'535;
     /// Bytes of all messages held, waiting or unacknowledged: topic, properties and payload counted.
     std::size_t max_queued_bytes = std::size_t{64} << 20;
-    /// How long the oldest unacknowledged message may wait for its acknowledgement; doubled after each expiry. 0: for ever.
+    /// How long the oldest unacknowledged message may wait for its acknowledgement; doubled after each
+    /// expiry. 0: for ever.
     std::chrono::milliseconds ack_timeout{20'000};
 
     /// 5.0: QoS 1 and 2 messages the broker may send before we acknowledge, 1 to 65,535.
@@ -61,15 +63,16 @@ struct session_options {
 
 /// What publish() answers at once. Numbers that Python's paho also has mean the same there.
 enum class publish_status : int {
-    success = 0,            // Accepted on a live connection.
-    invalid_argument = 3,   // A property or the QoS cannot be encoded. Nothing is kept, as with all below but the next.
-    queued_offline = 4,     // Accepted while there is no connection; sent after the next CONNACK.
-    packet_too_large = 9,   // Larger than the broker's Maximum Packet Size, or than MQTT allows.
-    not_supported = 10,     // The broker does not support this QoS, or retained messages.
-    queue_full = 15,        // max_queued_messages or max_queued_bytes is reached.
-    invalid_topic = 100,    // Empty, too long, not UTF-8, or with a wildcard.
+    success = 0, // Accepted on a live connection.
+    invalid_argument =
+        3, // A property or the QoS cannot be encoded. Nothing is kept, as with all below but the next.
+    queued_offline = 4,   // Accepted while there is no connection; sent after the next CONNACK.
+    packet_too_large = 9, // Larger than the broker's Maximum Packet Size, or than MQTT allows.
+    not_supported = 10,   // The broker does not support this QoS, or retained messages.
+    queue_full = 15,      // max_queued_messages or max_queued_bytes is reached.
+    invalid_topic = 100,  // Empty, too long, not UTF-8, or with a wildcard.
     packet_ids_exhausted = 101,
-    shutting_down = 102,    // The client has been stopped.
+    shutting_down = 102, // The client has been stopped.
 };
 
 constexpr std::string_view name(publish_status status) {
@@ -128,15 +131,23 @@ struct server_limits {
         p.props.for_each([&](const property& one) {
             const auto number = one.number;
             switch (one.row->id) {
-                case property_id::receive_maximum: out.receive_maximum = static_cast<std::uint16_t>(number); break;
-                case property_id::maximum_qos: out.maximum_qos = static_cast<inflight::qos>(number); break;
-                case property_id::retain_available: out.retain_available = number != 0; break;
-                case property_id::maximum_packet_size: out.maximum_packet_size = number; break;
-                case property_id::topic_alias_maximum: out.topic_alias_maximum = static_cast<std::uint16_t>(number); break;
-                case property_id::wildcard_subscription_available: out.wildcard_subscriptions = number != 0; break;
-                case property_id::subscription_identifier_available: out.subscription_identifiers = number != 0; break;
-                case property_id::shared_subscription_available: out.shared_subscriptions = number != 0; break;
-                default: break;
+            case property_id::receive_maximum:
+                out.receive_maximum = static_cast<std::uint16_t>(number);
+                break;
+            case property_id::maximum_qos: out.maximum_qos = static_cast<inflight::qos>(number); break;
+            case property_id::retain_available: out.retain_available = number != 0; break;
+            case property_id::maximum_packet_size: out.maximum_packet_size = number; break;
+            case property_id::topic_alias_maximum:
+                out.topic_alias_maximum = static_cast<std::uint16_t>(number);
+                break;
+            case property_id::wildcard_subscription_available:
+                out.wildcard_subscriptions = number != 0;
+                break;
+            case property_id::subscription_identifier_available:
+                out.subscription_identifiers = number != 0;
+                break;
+            case property_id::shared_subscription_available: out.shared_subscriptions = number != 0; break;
+            default: break;
             }
         });
         return out;

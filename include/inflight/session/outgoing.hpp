@@ -1,8 +1,8 @@
 // inflight/session/outgoing.hpp - messages on their way to the broker: from publish() to their outcome.
 //
-// A message waits, is in flight (QoS 1, 2) or being written (QoS 0), and is settled. With every new connection what was
-// in flight waits again, in front of everything else and in its old order, so that there is one place that sends.
-// Standard: MQTT 5.0 sections 4.3, 4.4, 4.6, 4.9; MQTT 3.1.1 sections 4.3, 4.4, 4.6.
+// A message waits, is in flight (QoS 1, 2) or being written (QoS 0), and is settled. With every new
+// connection what was in flight waits again, in front of everything else and in its old order, so that there
+// is one place that sends. Standard: MQTT 5.0 sections 4.3, 4.4, 4.6, 4.9; MQTT 3.1.1 sections 4.3, 4.4, 4.6.
 #pragma once
 
 #include <inflight/codec/decode.hpp>
@@ -30,9 +30,11 @@ public:
         const protocol_version version = online ? link_.version : preferred;
         p.dup = false;
         p.id = p.qos == qos::at_most_once ? packet_id::none : packet_id{1}; // To measure with.
-        if (p.props.has(property_id::topic_alias) || p.props.has(property_id::subscription_identifier)) // [v5:MQTT-3.3.4-6]
+        if (p.props.has(property_id::topic_alias) ||
+            p.props.has(property_id::subscription_identifier)) // [v5:MQTT-3.3.4-6]
             return {publish_status::invalid_argument, 0};
-        const result<measure> size = measure_packet(p, version, online ? link_.limits.maximum_packet_size : wire::packet_max);
+        const result<measure> size =
+            measure_packet(p, version, online ? link_.limits.maximum_packet_size : wire::packet_max);
         if (!size) return {status_of(size.error()), 0};
         if (online && refusal(p.qos, p.retain) != errc::none) return {publish_status::not_supported, 0};
 
@@ -43,8 +45,10 @@ public:
             return {publish_status::queue_full, 0};
 
         const packet_id id = p.qos != qos::at_most_once || tag != 0 ? ids_.allocate() : ids_.track();
-        if (p.qos != qos::at_most_once && id == packet_id::none) return {publish_status::packet_ids_exhausted, 0};
-        const publish_result accepted{online ? publish_status::success : publish_status::queued_offline, number(id)};
+        if (p.qos != qos::at_most_once && id == packet_id::none)
+            return {publish_status::packet_ids_exhausted, 0};
+        const publish_result accepted{online ? publish_status::success : publish_status::queued_offline,
+                                      number(id)};
         if (p.qos != qos::at_most_once) p.id = id;
 
         if (!is_kept) {
@@ -56,7 +60,8 @@ public:
             }
             return accepted;
         }
-        const slot s = queue_.add(stage::waiting, tag != 0 || p.id != packet_id::none ? id : packet_id::none, p.qos);
+        const slot s =
+            queue_.add(stage::waiting, tag != 0 || p.id != packet_id::none ? id : packet_id::none, p.qos);
         queue_.encode(s, p, version, *size);
         queue_[s].tag = tag;
         if (const auto expiry = p.props.template get<property_id::message_expiry_interval>())
@@ -66,8 +71,8 @@ public:
         return accepted;
     }
 
-    /// Nobody waits for the outcome of this message any more; the message itself goes its way. [v5:MQTT-4.1.0-1]
-    /// False when its outcome is there already.
+    /// Nobody waits for the outcome of this message any more; the message itself goes its way.
+    /// [v5:MQTT-4.1.0-1] False when its outcome is there already.
     bool detach(operation tag, packet_id id) {
         const slot s = queue_.find(id);
         if (s == nil || queue_[s].tag != tag) return false;
@@ -78,11 +83,13 @@ public:
     /// No publish() is accepted from now on.
     void stop() { stopped_ = true; }
 
-    /// PUBACK, PUBREC or PUBCOMP. An identifier that names nothing is answered if it is a PUBREC, and ignored otherwise.
+    /// PUBACK, PUBREC or PUBCOMP. An identifier that names nothing is answered if it is a PUBREC, and ignored
+    /// otherwise.
     errc acknowledged(packet_type type, packet_id id, reason_code reason, time_point now) {
         const slot s = queue_.find(id);
         if (s == nil || queue_[s].at != stage::in_flight) {
-            if (type == packet_type::pubrec) reply_pubrel(id, reason_code::packet_identifier_not_found); // [v5:MQTT-2.2.1-5]
+            if (type == packet_type::pubrec)
+                reply_pubrel(id, reason_code::packet_identifier_not_found); // [v5:MQTT-2.2.1-5]
             return errc::none;
         }
         outgoing_record& r = queue_[s];
@@ -92,7 +99,8 @@ public:
         if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
         if (step->to != flow::none && step->to != r.state) {
             r.state = step->to;
-            queue_.move_last(s, stage::in_flight); // Resent PUBRELs keep the order of the PUBRECs. [v5:MQTT-4.6.0-4]
+            queue_.move_last(
+                s, stage::in_flight); // Resent PUBRELs keep the order of the PUBRECs. [v5:MQTT-4.6.0-4]
             keep(s);
         }
         if (step->reply) reply_pubrel(id, reason_code::success);
@@ -101,7 +109,8 @@ public:
         return errc::none;
     }
 
-    /// CONNACK: what was in flight is sent again. `resumed`: the broker has kept the session. [v5:MQTT-4.4.0-1]
+    /// CONNACK: what was in flight is sent again. `resumed`: the broker has kept the session.
+    /// [v5:MQTT-4.4.0-1]
     void connected(bool resumed, time_point now) {
         used_ = 0; // [v5:U5-27]
         std::vector<slot> again;
@@ -110,14 +119,16 @@ public:
                 outgoing_record& r = queue_[s];
                 r.counted = false;
                 if (resumed && r.state == flow::await_pubcomp) continue;
-                r.dup = resumed && r.state != flow::none; // [v5:MQTT-3.3.1-1] A new session gets it as a new message,
+                r.dup = resumed &&
+                        r.state != flow::none; // [v5:MQTT-3.3.1-1] A new session gets it as a new message,
                 if (r.was_sent) again.push_back(s);       // be it this one or, since it waits, the next.
             }
         if (resumed) { // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6]
             for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
                 if (queue_[s].state == flow::await_pubcomp) reply_pubrel(queue_[s].id, reason_code::success);
         }
-        std::sort(again.begin(), again.end(), [&](slot a, slot b) { return queue_[a].sequence > queue_[b].sequence; });
+        std::sort(again.begin(), again.end(),
+                  [&](slot a, slot b) { return queue_[a].sequence > queue_[b].sequence; });
         for (const slot s : again) {
             if (!resumed && options_.on_lost_session == lost_session_policy::fail) {
                 settle(s, errc::session_lost, {});
@@ -137,8 +148,10 @@ public:
     /// The transport is gone. To be called before the output is cleared.
     void closed() {
         settle_written();
-        while (!queue_.of(stage::writing).empty()) settle(queue_.of(stage::writing).first, errc::connection_lost, {});
-        for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next) queue_[s].written_at = 0;
+        while (!queue_.of(stage::writing).empty())
+            settle(queue_.of(stage::writing).first, errc::connection_lost, {});
+        for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
+            queue_[s].written_at = 0;
     }
 
     /// Some output has been written: QoS 0 messages are done with that, and there may be room for others.
@@ -150,10 +163,12 @@ public:
 
     void send_waiting(time_point now) {
         while (link_.is_connected()) {
-            const slot zero = may_send(qos::at_most_once) ? queue_.of(stage::waiting, qos::at_most_once).first : nil;
+            const slot zero =
+                may_send(qos::at_most_once) ? queue_.of(stage::waiting, qos::at_most_once).first : nil;
             const slot other = may_send(qos::at_least_once) ? queue_.of(stage::waiting).first : nil;
             if (zero == nil && other == nil) return;
-            const bool zero_first = other == nil || (zero != nil && queue_[zero].sequence < queue_[other].sequence);
+            const bool zero_first =
+                other == nil || (zero != nil && queue_[zero].sequence < queue_[other].sequence);
             send(zero_first ? zero : other, now);
         }
     }
@@ -184,7 +199,8 @@ public:
     /// 3.1.1 sends the message again on the live connection; 5.0 forbids that, and asks for a new connection.
     errc deadline_reached(time_point now) {
         if (!deadline() || now < ack_due_) return errc::none;
-        if (link_.output.written_position() < watched_end_) { // It has not even left: nothing is gained by sending it twice.
+        if (link_.output.written_position() <
+            watched_end_) { // It has not even left: nothing is gained by sending it twice.
             ack_due_ = now + ack_wait_;
             return errc::none;
         }
@@ -198,7 +214,9 @@ public:
         return errc::none;
     }
 
-    void shift_deadline(std::chrono::nanoseconds by) { ack_due_ += std::chrono::duration_cast<time_point::duration>(by); }
+    void shift_deadline(std::chrono::nanoseconds by) {
+        ack_due_ += std::chrono::duration_cast<time_point::duration>(by);
+    }
 
     void limits_changed(time_point now) {
         send_waiting(now);
@@ -233,11 +251,14 @@ private:
         return errc::none;
     }
 
-    std::size_t max_queued_messages() const { return options_.max_queued_messages == 0 ? 65'535 : options_.max_queued_messages; }
+    std::size_t max_queued_messages() const {
+        return options_.max_queued_messages == 0 ? 65'535 : options_.max_queued_messages;
+    }
 
     std::size_t window() const { // [v5:MQTT-4.9.0-1]
         const std::size_t theirs = link_.limits.receive_maximum;
-        if (options_.max_inflight_messages != 0) return std::min<std::size_t>(theirs, options_.max_inflight_messages);
+        if (options_.max_inflight_messages != 0)
+            return std::min<std::size_t>(theirs, options_.max_inflight_messages);
         return link_.v5() ? theirs : 20;
     }
 
@@ -255,7 +276,8 @@ private:
             const std::string old = queue_[s].bytes;
             inflight::publish p = *decode_as<inflight::publish>(*next_frame(old, r.version), r.version);
             properties<packet_type::publish> props(p.props);
-            if (expires) { // Lowered by the time it has waited here, in whole seconds, at least 1 of which is left.
+            if (expires) { // Lowered by the time it has waited here, in whole seconds, at least 1 of which is
+                           // left.
                 const auto left = std::chrono::ceil<std::chrono::seconds>(r.expires - now);
                 props.set<property_id::message_expiry_interval>(static_cast<std::uint32_t>(left.count()));
                 p.props = props;
@@ -264,14 +286,16 @@ private:
             if (!size) return size.error();
             queue_.encode(s, p, link_.version, *size);
         }
-        if (queue_[s].bytes.size() > link_.limits.maximum_packet_size) return errc::packet_too_large; // [v5:MQTT-3.2.2-15]
+        if (queue_[s].bytes.size() > link_.limits.maximum_packet_size)
+            return errc::packet_too_large; // [v5:MQTT-3.2.2-15]
         return refusal(r.qos, (static_cast<unsigned char>(r.bytes.front()) & 1) != 0);
     }
 
     void put(outgoing_record& r, bool dup) {
         constexpr char dup_bit = 0x08;
-        const bool refers = dup ? link_.output.add_bytes(r.bytes, static_cast<char>(r.bytes.front() | dup_bit))
-                                : link_.output.add_bytes(r.bytes);
+        const bool refers =
+            dup ? link_.output.add_bytes(r.bytes, static_cast<char>(r.bytes.front() | dup_bit))
+                : link_.output.add_bytes(r.bytes);
         if (refers) r.written_at = link_.output.end_position();
     }
 

@@ -86,8 +86,8 @@ public:
         if (first_view_ == views_.size()) handed_out_.reset();
     }
 
-    /// Forgets all bytes: the connection is gone. What was not committed holds back the next one too, since that may
-    /// repeat what rested on it.
+    /// Forgets all bytes: the connection is gone. What was not committed holds back the next one too, since
+    /// that may repeat what rested on it.
     void clear() {
         const std::uint64_t ticket = std::max(gathering_.ticket, handed_out_.ticket);
         gathering_.reset();

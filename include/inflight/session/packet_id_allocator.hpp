@@ -1,4 +1,5 @@
-// inflight/session/packet_id_allocator.hpp - the pool of packet identifiers: PUBLISH, SUBSCRIBE and UNSUBSCRIBE share one.
+// inflight/session/packet_id_allocator.hpp - the pool of packet identifiers: PUBLISH, SUBSCRIBE and
+// UNSUBSCRIBE share one.
 #pragma once
 
 #include <inflight/codec/types.hpp>
@@ -9,9 +10,9 @@
 
 namespace inflight {
 
-/// Hands out 1 to 65,535 in ascending order, then around again, skipping what is in use. Every call is O(1): one
-/// bit for each identifier, and one for each full word of them. Memory grows with the highest identifier used, to 8 KiB.
-/// [v5:MQTT-2.2.1-3] [v5:MQTT-4.3.2-1] [v3:MQTT-2.3.1-2]
+/// Hands out 1 to 65,535 in ascending order, then around again, skipping what is in use. Every call is O(1):
+/// one bit for each identifier, and one for each full word of them. Memory grows with the highest identifier
+/// used, to 8 KiB. [v5:MQTT-2.2.1-3] [v5:MQTT-4.3.2-1] [v3:MQTT-2.3.1-2]
 class packet_id_allocator {
 public:
     explicit packet_id_allocator(std::uint16_t first = 1) : next_(first == 0 ? std::uint16_t{1} : first) {}
@@ -61,8 +62,12 @@ public:
 private:
     static constexpr std::uint64_t all = ~std::uint64_t{0};
     static constexpr std::uint64_t bit(std::size_t i) { return std::uint64_t{1} << (i % 64); }
-    static constexpr std::uint16_t after(std::uint16_t id) { return static_cast<std::uint16_t>(id == 65'535 ? 1 : id + 1); }
-    static constexpr std::uint64_t full_word(std::size_t word) { return word == 0 ? all - 1 : all; } // There is no 0.
+    static constexpr std::uint16_t after(std::uint16_t id) {
+        return static_cast<std::uint16_t>(id == 65'535 ? 1 : id + 1);
+    }
+    static constexpr std::uint64_t full_word(std::size_t word) {
+        return word == 0 ? all - 1 : all;
+    } // There is no 0.
     std::uint64_t used(std::size_t word) const {
         const std::uint64_t bits = word < used_.size() ? used_[word] : 0;
         return word == 0 ? bits | 1 : bits;
@@ -89,7 +94,8 @@ private:
     }
 
     static packet_id at(std::size_t word, std::uint64_t free_bits) {
-        return packet_id{static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(free_bits)))};
+        return packet_id{
+            static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(free_bits)))};
     }
 
     std::vector<std::uint64_t> used_{};

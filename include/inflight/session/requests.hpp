@@ -1,8 +1,8 @@
 // inflight/session/requests.hpp - SUBSCRIBE and UNSUBSCRIBE, and the subscriptions that are to be renewed.
 //
-// A request waits for a connection, and is made anew on the next one if the link is lost before its answer: it is not
-// part of the session that the standard resumes. [v5:MQTT-4.4.0-1]
-// Standard: MQTT 5.0 and 3.1.1 sections 3.8 to 3.11.
+// A request waits for a connection, and is made anew on the next one if the link is lost before its answer:
+// it is not part of the session that the standard resumes. [v5:MQTT-4.4.0-1] Standard: MQTT 5.0 and 3.1.1
+// sections 3.8 to 3.11.
 #pragma once
 
 #include <inflight/session/event.hpp>
@@ -36,7 +36,8 @@ public:
         request r{.tag = tag, .unsubscribe_props = properties<packet_type::unsubscribe>(p.props)};
         for (const std::string_view f : p.filters) {
             r.filters.push_back({std::string(f), {}});
-            renewable_.erase(std::string(f)); // Wished away: not to be renewed, whatever becomes of the request.
+            renewable_.erase(
+                std::string(f)); // Wished away: not to be renewed, whatever becomes of the request.
         }
         return start(std::move(r));
     }
@@ -54,12 +55,14 @@ public:
         cut_renewal_ = false;
         std::vector<std::map<packet_id, request>::iterator> again;
         for (auto i = open_.begin(); i != open_.end(); ++i) again.push_back(i);
-        std::sort(again.begin(), again.end(), [](auto a, auto b) { return a->second.sequence < b->second.sequence; });
+        std::sort(again.begin(), again.end(),
+                  [](auto a, auto b) { return a->second.sequence < b->second.sequence; });
         for (const auto i : again) send(i->first, i->second);
         settle_refused();
     }
 
-    /// The connection is gone: a renewal is made from scratch by the next one, even if that resumes the new session.
+    /// The connection is gone: a renewal is made from scratch by the next one, even if that resumes the new
+    /// session.
     void closed() {
         for (auto i = open_.begin(); i != open_.end();) {
             if (!i->second.is_renewal) {
@@ -78,7 +81,8 @@ public:
         const auto found = open_.find(p.id);
         if (found == open_.end()) return errc::none;
         request& r = found->second;
-        if (r.is_subscribe != (Type == packet_type::suback)) return errc::unexpected_packet; // [v5:MQTT-2.2.1-6]
+        if (r.is_subscribe != (Type == packet_type::suback))
+            return errc::unexpected_packet; // [v5:MQTT-2.2.1-6]
         const bool counted = Type == packet_type::suback || link_.v5();
         if (counted && p.reasons.size() != r.filters.size()) return errc::reply_count; // [v5:MQTT-3.8.4-6]
         for (std::size_t i = 0; i != r.filters.size(); ++i) {
@@ -130,7 +134,8 @@ private:
         if (stopped_) return errc::shutting_down;
         p.id = packet_id{1}; // To measure with.
         const bool online = link_.is_connected();
-        const auto size = measure_packet(p, online ? link_.version : preferred, online ? link_.limits.maximum_packet_size : wire::packet_max);
+        const auto size = measure_packet(p, online ? link_.version : preferred,
+                                         online ? link_.limits.maximum_packet_size : wire::packet_max);
         if (!size) return size.error();
         return online ? refusal(p) : errc::none;
     }
@@ -145,7 +150,8 @@ private:
     }
     errc refusal(std::string_view filter) const {
         if (!link_.limits.shared_subscriptions && is_shared(filter)) return errc::shared_not_supported;
-        if (!link_.limits.wildcard_subscriptions && has_wildcard(filter)) return errc::wildcards_not_supported;
+        if (!link_.limits.wildcard_subscriptions && has_wildcard(filter))
+            return errc::wildcards_not_supported;
         return errc::none;
     }
     errc refusal(const unsubscribe&) const { return errc::none; }
@@ -177,7 +183,8 @@ private:
 
     template <class Packet>
     errc put(const Packet& p) {
-        return link_.is_connected() ? link_.output.add(p, link_.version, link_.limits.maximum_packet_size) : errc::none;
+        return link_.is_connected() ? link_.output.add(p, link_.version, link_.limits.maximum_packet_size)
+                                    : errc::none;
     }
 
     // What this connection's limits forbid, although it was accepted before.
@@ -211,7 +218,9 @@ private:
         for (auto i = renewable_.begin(); i != renewable_.end();) {
             request r{.is_subscribe = true, .is_renewal = true, .subscribe_props = i->second.props};
             std::size_t size = 0;
-            for (; i != renewable_.end() && r.filters.size() != renewed_at_a_time && i->second.props == r.subscribe_props; ++i) {
+            for (; i != renewable_.end() && r.filters.size() != renewed_at_a_time &&
+                   i->second.props == r.subscribe_props;
+                 ++i) {
                 size += 3 + i->first.size();
                 const std::size_t most = link_.limits.maximum_packet_size;
                 const bool fits = size + r.subscribe_props.bytes().size() + 11 <= most;
@@ -221,8 +230,10 @@ private:
                 r.filters.push_back({i->first, i->second.options});
             }
             const packet_id id = ids_.allocate();
-            if (id == packet_id::none) return replied_.push_back({0, id, true, errc::packet_ids_exhausted, {}});
-            open_.emplace(id, std::move(r)); // With sequence 0: before what the application has asked for since.
+            if (id == packet_id::none)
+                return replied_.push_back({0, id, true, errc::packet_ids_exhausted, {}});
+            open_.emplace(id,
+                          std::move(r)); // With sequence 0: before what the application has asked for since.
         }
     }
 

@@ -14,11 +14,12 @@ namespace inflight {
 using operation = std::uint64_t;
 
 enum class stage : std::uint8_t {
-    free,       // An empty slot.
-    waiting,    // Not sent on this connection: the window is full, there is no connection, or it is to be sent again.
-    writing,    // QoS 0, handed to the output.
-    in_flight,  // QoS 1 or 2, sent; `state` says what acknowledgement is awaited.
-    settled,    // Has its outcome, which the application has not been told yet.
+    free,      // An empty slot.
+    waiting,   // Not sent on this connection: the window is full, there is no connection, or it is to be sent
+               // again.
+    writing,   // QoS 0, handed to the output.
+    in_flight, // QoS 1 or 2, sent; `state` says what acknowledgement is awaited.
+    settled,   // Has its outcome, which the application has not been told yet.
 };
 
 /// One message. Its bytes are the whole PUBLISH packet with DUP 0, encoded once, and serve every sending.
@@ -27,7 +28,7 @@ struct outgoing_record {
     operation tag = 0;
     std::string bytes{};
     time_point expires = time_point::max(); // While it has never been sent.
-    std::uint64_t written_at = 0;           // Position in the output behind the last byte that needs this record.
+    std::uint64_t written_at = 0; // Position in the output behind the last byte that needs this record.
     std::uint32_t previous = 0, next = 0;   // In the list of its stage.
     packet_id id{};
     inflight::qos qos{};
@@ -41,8 +42,9 @@ struct outgoing_record {
     reason_code reason{};
 };
 
-/// Slots for records, a list for each stage in the order of sending, and a table from identifier to slot: nothing here
-/// searches, and in the steady state nothing allocates, since freed slots keep their buffers for the next message.
+/// Slots for records, a list for each stage in the order of sending, and a table from identifier to slot:
+/// nothing here searches, and in the steady state nothing allocates, since freed slots keep their buffers for
+/// the next message.
 class resend_queue {
 public:
     using slot = std::uint32_t;
@@ -123,8 +125,8 @@ public:
         ++l.size;
     }
 
-    /// The record has its outcome, its identifier names nothing any more. Returns its bytes if an output that has
-    /// written up to `written_position` may still point to them, or if they are too large to be kept.
+    /// The record has its outcome, its identifier names nothing any more. Returns its bytes if an output that
+    /// has written up to `written_position` may still point to them, or if they are too large to be kept.
     std::string settle(slot s, errc error, reason_code reason, std::uint64_t written_position) {
         outgoing_record& r = records_[s];
         if (r.id != packet_id::none) by_id_.erase(r.id);
@@ -160,7 +162,8 @@ public:
         bytes_ += size.total;
     }
 
-    /// A QoS 0 record needs no bytes once the output has them: take_bytes() hands them over, drop_bytes() keeps the buffer.
+    /// A QoS 0 record needs no bytes once the output has them: take_bytes() hands them over, drop_bytes()
+    /// keeps the buffer.
     std::string take_bytes(slot s) {
         bytes_ -= records_[s].bytes.size();
         return std::exchange(records_[s].bytes, {});
@@ -185,7 +188,8 @@ public:
         std::vector<slot> out;
         out.reserve(l.size);
         for (slot s = l.first; s != nil; s = records_[s].next) out.push_back(s);
-        std::sort(out.begin(), out.end(), [&](slot a, slot b) { return records_[a].sequence < records_[b].sequence; });
+        std::sort(out.begin(), out.end(),
+                  [&](slot a, slot b) { return records_[a].sequence < records_[b].sequence; });
         return out;
     }
 

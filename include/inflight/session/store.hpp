@@ -16,9 +16,10 @@ struct stored_message {
     std::string_view bytes{}; // The PUBLISH packet, with DUP 0.
 };
 
-/// keep() and keep_received() return a ticket: what rests on the record is not sent before the session has heard
-/// committed(ticket). Ticket 0 is committed already. restore() calls back with everything that was kept and not
-/// forgotten: messages in ascending order of sequence, then the identifiers of received QoS 2 messages.
+/// keep() and keep_received() return a ticket: what rests on the record is not sent before the session has
+/// heard committed(ticket). Ticket 0 is committed already. restore() calls back with everything that was kept
+/// and not forgotten: messages in ascending order of sequence, then the identifiers of received QoS 2
+/// messages.
 template <class S>
 concept session_store = requires(S s, const stored_message& m, packet_id id, std::uint64_t n) {
     { s.keep(m) } -> std::convertible_to<std::uint64_t>;
