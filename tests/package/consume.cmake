@@ -38,7 +38,13 @@ function(make_asio_tree tree)
     file(WRITE ${tree}/include/asio/version.hpp "#define ASIO_VERSION 103899\n")
 endfunction()
 
-set(args -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=Debug)
+# One way is built as a release: without assertions and with the optimiser there are other warnings (but not
+# with find_package, whose headers are system headers to the compiler).
+set(type Debug)
+if(WAY STREQUAL "FetchContent")
+    set(type Release)
+endif()
+set(args -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=${type})
 set(consumer_args -D INFLIGHT_ROOT=${root})
 set(use add_subdirectory)
 file(REMOVE_RECURSE ${WORK})
