@@ -20,7 +20,8 @@ class client_session {
 public:
     explicit client_session(session_options options, Store store = {})
         : options_(std::move(options)), store_(std::move(store)), ids_(options_.first_packet_id) {
-        has_state_ = options_.keep_session || outgoing_.unsettled() != 0;
+        was_connected_ = outgoing_.unsettled() != 0; // By what the store has given back.
+        has_state_ = options_.keep_session || was_connected_;
     }
     client_session(const client_session&) = delete;
     client_session& operator=(const client_session&) = delete;
@@ -391,7 +392,7 @@ private:
     std::size_t skip_ = 0; // Bytes of an oversized packet still to come.
     std::optional<time_point> paused_at_{};
     bool has_state_ = false;           // The broker may hold a session that is ours.
-    bool was_connected_ = false;       // This object has had a session, so that one can be lost.
+    bool was_connected_ = false;       // There has been a session, so that one can be lost.
     bool asked_for_client_id_ = false; // CONNECT had none.
 };
 
