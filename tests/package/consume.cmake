@@ -8,7 +8,7 @@
 #   absent_asio        Asio fetched since none is found on the system, by an installed package
 #   asio_include_dir   Asio from INFLIGHT_ASIO_INCLUDE_DIR
 #   asio_target        Asio from INFLIGHT_ASIO_TARGET
-# The last four use a copy of the Asio at hand under another version number, by which asio_version.cpp knows it.
+# The last four use a copy of the Asio at hand under another version number, which asio_version.cpp knows.
 # Fetched is what FETCHCONTENT_SOURCE_DIR_ASIO names: no test needs the network.
 cmake_minimum_required(VERSION 3.25)
 cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH root)
