@@ -18,8 +18,8 @@ enum class errc {
     need_more, truncated, trailing_bytes, varint_too_long, varint_not_minimal, not_utf8, reserved_bits,
     bad_enumerator, bad_protocol_name, dup_without_qos, packet_id_zero, field_too_long, packet_too_large,
     empty_list, topic_empty, topic_wildcard, filter_invalid, shared_no_local, will_flags,
-    password_without_user_name, empty_client_id, unknown_packet_type, unknown_property, property_not_allowed, property_repeated,
-    property_value, reason_not_allowed,
+    password_without_user_name, empty_client_id, unknown_packet_type, unknown_property,
+    property_not_allowed, property_repeated, property_value, reason_not_allowed,
     // A packet that must not be said here.
     unexpected_packet, session_not_known, session_present_on_refusal, reply_count, receive_maximum_exceeded,
     topic_alias_invalid, topic_alias_unknown, qos_not_supported, retain_not_supported,
@@ -27,8 +27,8 @@ enum class errc {
     no_assigned_client_id,
     // The connection and the client.
     keep_alive_timeout, ack_timeout, connect_timeout, connection_lost, connection_refused,
-    server_disconnected, version_refused, not_connected, session_lost, downgraded_qos, message_expired, queue_full, dropped,
-    packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down, would_deadlock,
+    server_disconnected, version_refused, not_connected, session_lost, downgraded_qos, message_expired,
+    queue_full, dropped, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down, would_deadlock,
     timed_out, already_running, not_running, invalid_argument, not_supported,
 };
 

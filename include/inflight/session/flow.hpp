@@ -35,7 +35,7 @@ inline constexpr auto sender_flow = [] {
         {flow::await_pubcomp, pubrec, verdict::accepted, both, flow::await_pubcomp, pubrel, effect::nothing, "v5:MQTT-4.3.3-4"},
         {flow::await_pubcomp, pubrec, verdict::refused, both, flow::none, std::nullopt, effect::settle, "v5:MQTT-4.4.0-2"},
         {flow::await_pubcomp, pubcomp, verdict::any, both, flow::none, std::nullopt, effect::settle, "v5:MQTT-4.3.3-5"},
-        // Not in the standard: RabbitMQ answers a QoS 2 PUBLISH in 3.1.1 with PUBACK, and nothing more will come.
+        // Not in the standard: RabbitMQ answers QoS 2 in 3.1.1 with PUBACK, and nothing more will come.
         {flow::await_pubrec, puback, verdict::any, versions::only_v3_1_1, flow::none, std::nullopt, effect::settle_downgraded, ""},
     });
 }();
