@@ -185,4 +185,8 @@ for value in 20 21 22 23 24; do
     grep -qxF "Received message: 'temp:$value' on topic '$topic' with QoS 1" "$work/subscriber.log" ||
         fail "temp:$value has not arrived"
 done
-echo "All five messages arrived."
+for name in publisher subscriber; do
+    printf '\nThe output of the %s:\n' "$name"
+    cat "$work/$name.log"
+done
+printf '\nAll five messages arrived.\n'
