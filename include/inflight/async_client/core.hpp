@@ -154,7 +154,7 @@ protected:
     void opened(std::shared_ptr<Transport> transport, protocol_version version) {
         transport_ = std::move(transport);
         partial_.clear();
-        reading_ = writing_ = paused_ = shut_down_ = false;
+        reading_ = writing_ = paused_ = finished_writing_ = false;
         close_error_ = {};
         step([&] { session_.transport_opened(version); });
         read();
@@ -174,9 +174,9 @@ protected:
 
     /// No more output: what the peer still sends is read and thrown away until it closes, so that the last
     /// bytes we sent are not lost to a reset.
-    void shut_down() {
-        if (!transport_ || shut_down_) return;
-        shut_down_ = true;
+    void finish_writing() {
+        if (!transport_ || finished_writing_) return;
+        finished_writing_ = true;
         transport_->shutdown();
         if (!reading_) read();
     }
@@ -271,7 +271,7 @@ private:
             reading_ = false;
             if (closing_) return closed_when_idle();
             if (error) return close(error);
-            if (shut_down_) return read();
+            if (finished_writing_) return read();
         }
         take_bytes(bytes);
         const lock_type lock(mutex_);
@@ -499,7 +499,7 @@ private:
     std::vector<asio::const_buffer> buffers_{};
     std::error_code close_error_{}, abandon_error_{};
     std::uint64_t dropped_ = 0;
-    bool reading_ = false, writing_ = false, paused_ = false, shut_down_ = false;
+    bool reading_ = false, writing_ = false, paused_ = false, finished_writing_ = false;
     bool flush_scheduled_ = false, timer_armed_ = false;
 };
 

@@ -72,6 +72,7 @@ public:
         asio::post(this->executor_, [self = self_ptr(), drain] {
             const lock_type l(self->mutex_);
             self->set_drain_timer(drain);
+            if (!self->session_.is_connected() && self->is_drained()) return self->on_drain_timeout();
             self->step([] {});
             self->flush_now();
         });
@@ -91,14 +92,16 @@ public:
 
     /// The owner goes away: nothing is drained, everything completes with errc::shutting_down.
     void shut_down() {
-        const lock_type lock(this->mutex_);
-        if (state_ == state::shut_down) return;
-        state_ = state::shut_down;
-        this->observer_ = nullptr;
-        this->final_error_ = errc::shutting_down;
-        ++attempt_;
-        this->session_.stop();
-        give_up(errc::shutting_down);
+        {
+            const lock_type lock(this->mutex_);
+            if (state_ == state::shut_down) return;
+            state_ = state::shut_down;
+            this->observer_ = nullptr;
+            this->final_error_ = errc::shutting_down;
+            ++attempt_;
+            this->session_.stop();
+            give_up(errc::shutting_down);
+        }
         asio::dispatch(this->executor_, [self = self_ptr()] {
             const lock_type l(self->mutex_);
             self->attempt_timer_.cancel();
@@ -120,6 +123,7 @@ private:
     using transport_ptr = std::shared_ptr<Transport>;
 
     static client_options prepare(client_options options) {
+        if (options.brokers.empty()) options.brokers = {broker{}};
         const std::uint64_t seed = options.seed ? *options.seed : std::random_device{}();
         options.seed = seed;
         std::mt19937_64 random(seed);
@@ -168,6 +172,7 @@ private:
         const std::uint64_t attempt = ++attempt_;
         last_ = {};
         last_.version = this->preferred_;
+        version_refused_ = false;
         opening_ = std::make_shared<Transport>(this->executor_);
         arm(this->options_.connect_timeout, [this, attempt] { on_attempt_timeout(attempt); });
         opening_->async_open(this->options_.brokers[broker_ % this->options_.brokers.size()],
@@ -217,6 +222,7 @@ private:
         last_.error = e.connack->reason;
         last_.reason = e.connack->reason;
         last_.version = e.version;
+        version_refused_ = e.version_refused;
         last_.return_code = connack_byte(e.connack->reason, e.version);
         if (const auto text = e.connack->props.template get<property_id::reason_string>())
             last_.reason_string = *text;
@@ -232,12 +238,10 @@ private:
 
     void on_step() override {
         auto& session = this->session_;
-        if (stopping_ == stopping::draining && session.is_connected() && session.unsettled() == 0 &&
-            session.open_requests() == 0)
-            say_goodbye();
+        if (stopping_ == stopping::draining && session.is_connected() && is_drained()) say_goodbye();
         if (!session.is_closing() || !session.output_empty()) return;
         if (stopping_ == stopping::saying_goodbye && session.close_reason() == errc::none)
-            return this->base::shut_down();
+            return this->finish_writing();
         this->close(session.close_reason() == errc::none ? std::error_code{}
                                                          : make_error_code(session.close_reason()));
     }
@@ -260,8 +264,7 @@ private:
         last_.error = error;
 
         if (stopping_ == stopping::saying_goodbye) return stop_connecting({}, had_connack);
-        const bool version_refused = last_.error == reason_code::unsupported_protocol_version;
-        if (!had_connack && saw_transport && other_version(version_refused)) return attempt();
+        if (!had_connack && saw_transport && other_version()) return attempt();
         const bool fatal = is_fatal(error) &&
                            !(this->options_.retry_after_refusal && this->options_.retry_after_refusal(error));
         const bool gives_up = !was_connected_ && !this->options_.retry_first_connection;
@@ -280,11 +283,11 @@ private:
 
     // Until a first CONNACK has come, the versions alternate: 5.0, then 3.1.1 at once, then, after a
     // wait, 5.0 again.
-    bool other_version(bool refused) {
+    bool other_version() {
         if (agreed_version_ || this->options_.version) return false;
         const bool closed = last_.error == asio::error::eof || last_.error == asio::error::connection_reset ||
                             last_.error == errc::version_refused || last_.error == asio::error::broken_pipe;
-        if (!refused && !closed) return false;
+        if (!version_refused_ && !closed) return false;
         const bool was_v5 = this->preferred_ == protocol_version::v5;
         this->preferred_ = was_v5 ? protocol_version::v3_1_1 : protocol_version::v5;
         return was_v5;
@@ -331,6 +334,8 @@ private:
     }
 
     // Disconnecting.
+
+    bool is_drained() { return this->session_.unsettled() == 0 && this->session_.open_requests() == 0; }
 
     void say_goodbye() {
         stopping_ = stopping::saying_goodbye;
@@ -379,6 +384,7 @@ private:
     transport_ptr opening_{};
     std::uint64_t attempt_ = 0; // Handlers of an earlier attempt find another number.
     std::size_t broker_ = 0;
+    bool version_refused_ = false;                     // By the attempt that is under way.
     bool was_connected_ = false;                       // Since begin().
     std::optional<protocol_version> agreed_version_{}; // That of the first CONNACK.
     std::optional<time_point> connected_at_{};

@@ -65,9 +65,15 @@ public:
     /// One or the other, whichever there is to be done.
     template <class Done>
     bool pump_until(Done&& done, std::optional<std::chrono::steady_clock::time_point> limit = {}) {
-        if (!claim_loop()) return wait_until(done, limit);
-        const release_loop release{*this};
-        return run_until(done, limit);
+        for (;;) {
+            if (claim_loop()) {
+                const release_loop release{*this};
+                return run_until(done, limit);
+            }
+            bool is_done = false;
+            const auto done_or_mine = [&] { return (is_done = done()) || !loop_taken; };
+            if (!wait_until(done_or_mine, limit) || is_done) return is_done;
+        }
     }
 
     /// The loop is one thread at a time.
