@@ -1,0 +1,98 @@
+"""The examples against Mosquitto: both versions, QoS 0, 1 and 2, output compared line by line."""
+import pathlib
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import re
+import unittest
+
+from brokers import Mosquitto
+from programs import (CONNECTED, QOS, VERSIONS, example, holds, main, publisher_output, run_pair, same,
+                      side_by_side, subscribed, subscriber_output)
+
+
+class Examples(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = cls.enterClassContext(Mosquitto())
+
+    def test_publisher_and_subscriber_print_what_is_promised(self):
+        def pair(version, qos):
+            topic = f"pair/{version}/{qos}"
+            run_pair(self.broker, topic, qos, version)
+            # The QoS and the version are not only printed, they are spoken.
+            log = self.broker.log()
+            holds(f"q{qos}, r0, m{1 if qos else 0}, '{topic}'" in log, f"no QoS {qos} PUBLISH in the log:\n{log}")
+
+        side_by_side({f"{v}, QoS {q}": lambda v=v, q=q: pair(v, q) for v in VERSIONS for q in QOS})
+        level = {"5": 5, "3.1.1": 2}  # as Mosquitto logs it
+        for version in VERSIONS:
+            spoken = re.findall(r"New client connected from .* as \S+ \(p%d," % level[version], self.broker.log())
+            self.assertGreaterEqual(len(spoken), 6, self.broker.log())
+
+    def test_without_any_option_the_customer_s_example_runs(self):
+        # Only the port differs from the defaults: topic, five messages, QoS 1, two seconds, one second.
+        topic = "sensor/temperature"
+        with example("subscriber", self.broker) as subscriber:
+            subscriber.wait_line(subscribed(topic, 1))
+            with example("publisher", self.broker) as publisher:
+                same(publisher.finish(), 0, "exit status of the publisher", publisher)
+                same(publisher.out, publisher_output(topic), "output of the publisher", publisher)
+                same(publisher.err, [], "errors of the publisher", publisher)
+                holds(8 <= publisher.seconds < 12, f"five messages two seconds apart took {publisher.seconds} s")
+            wanted = subscriber_output(topic, 1)
+            subscriber.wait_line(wanted[-1])
+            subscriber.stop()  # Without --count it stays until it is told to leave.
+            same(subscriber.process.returncode, 0, "exit status of the subscriber", subscriber)
+            same(subscriber.out, wanted, "output of the subscriber", subscriber)
+            same(subscriber.err, [], "errors of the subscriber", subscriber)
+
+    def test_a_subscriber_that_takes_a_second_per_message_gets_all_of_a_fast_publisher(self):
+        topic = "slow"
+        with example("subscriber", self.broker, "--topic", topic, "--count", 5) as subscriber:
+            subscriber.wait_line(subscribed(topic, 1))
+            with example("publisher", self.broker, "--topic", topic, "--interval", 0) as publisher:
+                same(publisher.finish(), 0, "exit status of the publisher", publisher)
+                same(publisher.out, publisher_output(topic), "output of the publisher", publisher)
+            same(subscriber.finish(), 0, "exit status of the subscriber", subscriber)
+            same(subscriber.out, subscriber_output(topic, 1), "output of the subscriber", subscriber)
+            holds(subscriber.seconds >= 5, f"five messages took {subscriber.seconds} s", subscriber)
+
+    def test_the_coroutine_talks_to_itself(self):
+        def talk(version, qos):
+            topic = f"coroutine/{version}/{qos}"
+            with example("coroutine", self.broker, "--topic", topic, "--qos", qos, "--version", version) as program:
+                same(program.finish(), 0, "exit status", program)
+                same(program.err, [], "errors", program)
+                masked = [re.sub(r"MID \d+", "MID n", line) for line in program.out]
+                same(masked, [line for i in range(3) for line in (
+                    "Acknowledged: MID n", f"Received message: 'temp:{20 + i}' on topic '{topic}'")],
+                    "output", program)
+                mids = [int(re.search(r"MID (\d+)", line)[1]) for line in program.out[::2]]
+                holds(all(1 <= mid <= 65535 for mid in mids) and len(set(mids)) == 3,
+                      "identifiers are different numbers", program)
+
+        side_by_side({f"{v}, QoS {q}": lambda v=v, q=q: talk(v, q) for v in VERSIONS for q in QOS})
+
+    def test_topics_with_spaces_and_other_letters_arrive(self):
+        run_pair(self.broker, "K\u00fcche/\u6e29\u5ea6 1", 1)
+
+    def test_a_hundred_messages_in_a_row_keep_their_order(self):
+        def burst(version, qos):
+            topic = f"burst/{version}/{qos}"
+            options = ["--topic", topic, "--qos", qos, "--version", version, "--interval", "0", "--count", 100]
+            with example("subscriber", self.broker, *options) as subscriber:
+                subscriber.wait_line(subscribed(topic, qos))
+                with example("publisher", self.broker, *options) as publisher:
+                    same(publisher.finish(), 0, "exit status of the publisher", publisher)
+                    holds(publisher.out[0] == CONNECTED and len(publisher.out) == 102, "102 lines", publisher)
+                same(subscriber.finish(), 0, "exit status of the subscriber", subscriber)
+                same(subscriber.out, subscriber_output(topic, qos, 100), "output of the subscriber", subscriber)
+
+        side_by_side({f"{v}, QoS {q}": lambda v=v, q=q: burst(v, q) for v in VERSIONS for q in (1, 2)})
+
+
+if __name__ == "__main__":
+    main()

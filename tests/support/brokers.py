@@ -1,0 +1,202 @@
+"""Brokers for the integration and interop tests: private ones, on ports that the system chooses."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+from programs import Failed, Program, accepts, eventually, free_port, temporary_directory
+
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"  # where Debian keeps mosquitto
+
+
+def find(program):
+    found = shutil.which(program, path=PATH)
+    if not found:
+        raise Failed(f"{program} is not installed")
+    return found
+
+
+class Broker:
+    """What all have in common: a directory and a port of their own, and an end."""
+
+    program = None
+    port = None
+
+    def __init__(self):
+        self._temporary = temporary_directory()
+        self.directory = pathlib.Path(self._temporary.name)
+        self.log_file = self.directory / "broker.log"
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def log(self):
+        return self.log_file.read_text(errors="backslashreplace") if self.log_file.exists() else ""
+
+    def log_lines(self):
+        return self.log().splitlines()
+
+    def wait_log(self, text, count=1, limit=60):
+        """Waits until `text` stands in the log `count` times."""
+        eventually(lambda: self.log().count(text) >= count,
+                   lambda: f"{count} times {text!r} in the log of the broker:\n{self.log()[-5000:]}", limit)
+
+    def _start_on_free_port(self, start, limit):
+        """Another program may take the port between the choice and the start."""
+        for attempt in range(5):
+            self.port = free_port()
+            if self._start_and_wait(start, limit):
+                return
+        raise Failed(f"{type(self).__name__} does not start:\n{self.log()[-5000:]}")
+
+    def _start_and_wait(self, start, limit):
+        self.program = start()
+        eventually(lambda: accepts(self.port) or self.program.process.poll() is not None,
+                   lambda: f"{type(self).__name__} listens on {self.port}:\n{self.log()[-5000:]}", limit)
+        # Somebody else may have answered there, while ours ends for that reason.
+        return self.program.process.poll() is None and self._owns_port()
+
+    def _owns_port(self):
+        return True
+
+    def stop(self):
+        """Stops it politely, and waits for its end."""
+        if self.program:
+            self.program.stop(signal.SIGTERM)
+            self.program = None
+
+    def kill(self):
+        if self.program:
+            self.program.kill()
+            self.program = None
+
+    def close(self):
+        self.stop()
+        self._temporary.cleanup()
+
+
+class Mosquitto(Broker):
+    """Keeps sessions on disk over stop() and start(). With `users`, a map to passwords, nobody else may connect."""
+
+    def __init__(self, users=None, lines=()):
+        super().__init__()
+        self.lines = list(lines)
+        if users:
+            passwords = self.directory / "passwords"
+            passwords.touch()
+            for user, password in users.items():
+                subprocess.run([find("mosquitto_passwd"), "-b", passwords, user, password], check=True)
+            self.lines += ["allow_anonymous false", f"password_file {passwords}"]
+        else:
+            self.lines += ["allow_anonymous true"]
+
+    def start(self):
+        """The first time on a free port, then on the same again."""
+        if self.port is None:
+            return self._start_on_free_port(self._spawn, 30)
+        # An outgoing connection of some other program may hold the port for a moment.
+        eventually(lambda: self._start_and_wait(self._spawn, 30),
+                   lambda: f"mosquitto starts again on {self.port}:\n{self.log()[-5000:]}", 60)
+
+    def _owns_port(self):
+        return f" running" in self.log().rsplit("mosquitto version", 1)[-1]
+
+    def _spawn(self):
+        config = self.directory / "mosquitto.conf"
+        config.write_text("\n".join([
+            f"listener {self.port} 127.0.0.1",
+            "user root",  # Started by root it would become another user, who may not write here.
+            "persistence true",
+            f"persistence_location {self.directory}/",
+            "log_type all",
+            "connection_messages true",
+            *self.lines]) + "\n")
+        with open(self.log_file, "ab") as log:
+            shell = [find("mosquitto"), "-c", config]
+            return _Quiet(*shell, log=log)
+
+
+class _Quiet(Program):
+    """A program whose output goes to a file."""
+
+    def __init__(self, *command, log, **popen):
+        self.command = [str(part) for part in command]
+        self.name = os.path.basename(self.command[0])
+        self.out, self.err, self._readers = [], [], []
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen)
+        Program._running.add(self)
+
+
+class RabbitMq(Broker):
+    """RabbitMQ with its MQTT plugin, all its files and its port mapper (epmd) private. User guest, password guest."""
+
+    epmd = None
+    script = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # Debian's /usr/sbin/rabbitmq-server insists on its own user.
+
+    def start(self):
+        if not os.path.exists(self.script):
+            raise Failed("rabbitmq-server is not installed")
+        self._start_on_free_port(self._spawn, 120)
+        eventually(lambda: "Server startup complete" in self.log(),
+                   lambda: f"RabbitMQ is up:\n{self.log()[-5000:]}", 120)
+
+    def _spawn(self):
+        self._stop_epmd()
+        directory = self.directory
+        (directory / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
+        (directory / "rabbitmq.conf").write_text("\n".join([
+            "listeners.tcp = none",
+            f"mqtt.listeners.tcp.1 = 127.0.0.1:{self.port}",
+            "mqtt.allow_anonymous = true",
+            "mqtt.default_user = guest",
+            "mqtt.default_pass = guest",
+            "log.console = true",
+            "log.console.level = info",
+            "log.file = false"]) + "\n")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RABBITMQ_")}
+        epmd_port = str(free_port())
+        environment.update({
+            "HOME": str(directory),  # of the Erlang cookie
+            "ERL_EPMD_PORT": epmd_port,
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"inflight{os.getpid()}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(directory / "none.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(directory / "none.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(directory / "generated"),
+            "RABBITMQ_PID_FILE": str(directory / "pid"),
+            # Few schedulers that do not spin: the machine has others to serve.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+        })
+        with open(self.log_file, "ab") as log:
+            # In the foreground and before Erlang looks for it, so that we know its pid and no other one is started.
+            self.epmd = _Quiet(find("epmd"), "-port", epmd_port, "-address", "127.0.0.1", log=log, env=environment)
+            eventually(lambda: accepts(int(epmd_port)), "epmd listens", 30)
+            return _Quiet(self.script, log=log, env=environment, cwd=directory)
+
+    def _stop_epmd(self):
+        if self.epmd:
+            self.epmd.stop()
+            self.epmd = None
+
+    def close(self):
+        try:
+            self.stop()
+            self._stop_epmd()
+        finally:
+            super().close()
