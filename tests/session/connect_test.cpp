@@ -75,7 +75,8 @@ TEST_CASE("connect: Clean Start is asked for until a first CONNACK has come, and
     CHECK_FALSE(clean_start(p.sent()));
 }
 
-TEST_CASE("connect: 3.1.1 begins a clean session each time, unless the session is kept", "[session][v3:MQTT-3.1.2-6][v3:MQTT-3.1.2-4]") {
+TEST_CASE("connect: 3.1.1 begins a clean session each time, unless the session is kept",
+          "[session][v3:MQTT-3.1.2-6][v3:MQTT-3.1.2-4]") {
     scripted_peer plain;
     plain.connect(v3);
     plain.cut();
@@ -87,7 +88,8 @@ TEST_CASE("connect: 3.1.1 begins a clean session each time, unless the session i
     CHECK_FALSE(clean_start(kept.sent()));
 }
 
-TEST_CASE("connect: keep_session resumes from the first connect on, in both versions", "[session][v5:MQTT-3.1.2-4]") {
+TEST_CASE("connect: keep_session resumes from the first connect on, in both versions",
+          "[session][v5:MQTT-3.1.2-4]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(kept_session());
     p.open(version);
@@ -122,7 +124,8 @@ TEST_CASE("connect: a session the broker has lost is reported, the first one and
     CHECK(p.connect() == trace{"connected lost"});
 }
 
-TEST_CASE("connect: another packet before CONNACK ends the connection without a word", "[session][v5:MQTT-3.2.0-1][v3:MQTT-3.2.0-1]") {
+TEST_CASE("connect: another packet before CONNACK ends the connection without a word",
+          "[session][v5:MQTT-3.2.0-1][v3:MQTT-3.2.0-1]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.open(version);
@@ -136,8 +139,8 @@ TEST_CASE("connect: another packet before CONNACK ends the connection without a 
 TEST_CASE("connect: a second CONNACK, and what only a client sends, end the connection",
           "[session][v5:MQTT-3.2.0-2][v5:MQTT-3.1.0-2][v5:U5-23][v3:MQTT-4.8.0-1]") {
     const auto version = GENERATE(v3, v5);
-    const packet wrong = GENERATE(packet(connack{}), packet(connect{.client_id = "x"}), packet(pingreq{}), packet(unsubscribe{id(1), {}, {"a"}}),
-                                  packet(subscribe{id(1), {}, {{.filter = "a"}}}));
+    const packet wrong = GENERATE(packet(connack{}), packet(connect{.client_id = "x"}), packet(pingreq{}),
+                                  packet(unsubscribe{id(1), {}, {"a"}}), packet(subscribe{id(1), {}, {{.filter = "a"}}}));
     scripted_peer p;
     p.connect(version);
     p.gets(wrong);
@@ -146,7 +149,8 @@ TEST_CASE("connect: a second CONNACK, and what only a client sends, end the conn
     CHECK(p.sent() == (version == v5 ? trace{"DISCONNECT reason='protocol error' (130)"} : trace{}));
 }
 
-TEST_CASE("connect: AUTH without an Authentication Method ends the connection", "[session][v5:MQTT-4.12.0-6]") {
+TEST_CASE("connect: AUTH without an Authentication Method ends the connection",
+          "[session][v5:MQTT-4.12.0-6]") {
     scripted_peer p;
     p.connect();
     p.gets_bytes(hex("F0 00"));
@@ -161,7 +165,8 @@ TEST_CASE("connect: AUTH without an Authentication Method ends the connection", 
     CHECK(old.session.is_closing());
 }
 
-TEST_CASE("connect: a refusal is reported with its code, and ends the connection", "[session][v5:MQTT-3.2.2-7][v3:MQTT-3.2.2-5][v3:U3-04]") {
+TEST_CASE("connect: a refusal is reported with its code, and ends the connection",
+          "[session][v5:MQTT-3.2.2-7][v3:MQTT-3.2.2-5][v3:U3-04]") {
     scripted_peer p;
     p.open(v5);
     CHECK(p.gets(connack{.reason = reason_code::not_authorized}) == trace{"refused: not authorized"});
@@ -177,7 +182,8 @@ TEST_CASE("connect: a refusal is reported with its code, and ends the connection
     CHECK(p.session.close_reason() == errc::connection_refused);
 }
 
-TEST_CASE("connect: a refusal that shows a session is a refusal, and costs no state", "[session][v5:MQTT-3.2.2-6][v3:MQTT-3.2.2-4]") {
+TEST_CASE("connect: a refusal that shows a session is a refusal, and costs no state",
+          "[session][v5:MQTT-3.2.2-6][v3:MQTT-3.2.2-4]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(kept_session());
     p.connect(version);
@@ -190,7 +196,8 @@ TEST_CASE("connect: a refusal that shows a session is a refusal, and costs no st
     CHECK(p.session.unsettled() == 1);
 }
 
-TEST_CASE("connect: an old server's two-byte answer to a 5.0 CONNECT refuses the version", "[session][v5:MQTT-3.1.2-2]") {
+TEST_CASE("connect: an old server's two-byte answer to a 5.0 CONNECT refuses the version",
+          "[session][v5:MQTT-3.1.2-2]") {
     const std::string answer = GENERATE(hex("20 02 00 01"), hex("20 02 00 00"), hex("20 02 00 05"));
     scripted_peer p;
     p.open(v5);
@@ -200,7 +207,8 @@ TEST_CASE("connect: an old server's two-byte answer to a 5.0 CONNECT refuses the
     CHECK(p.session.close_reason() == errc::version_refused);
 }
 
-TEST_CASE("connect: the reason code for it, or return code 1, refuses the version too", "[session][v5:MQTT-3.1.2-2]") {
+TEST_CASE("connect: the reason code for it, or return code 1, refuses the version too",
+          "[session][v5:MQTT-3.1.2-2]") {
     scripted_peer p;
     p.open(v5);
     CHECK(p.gets(connack{.reason = reason_code::unsupported_protocol_version}) == trace{"refused: unsupported protocol version (version)"});
@@ -230,7 +238,8 @@ TEST_CASE("connect: a broker that assigns no client identifier is left", "[sessi
     CHECK(p.session.close_reason() == errc::no_assigned_client_id);
 }
 
-TEST_CASE("connect: 3.1.1 with an empty client identifier needs no assignment, after a refused 5.0 either", "[session][v3:MQTT-3.1.3-7]") {
+TEST_CASE("connect: 3.1.1 with an empty client identifier needs no assignment, after a refused 5.0 either",
+          "[session][v3:MQTT-3.1.3-7]") {
     scripted_peer p{session_options{}};
     p.open(v5);
     p.gets_bytes(hex("20 02 00 01"));
@@ -240,7 +249,8 @@ TEST_CASE("connect: 3.1.1 with an empty client identifier needs no assignment, a
     CHECK(p.gets(connack{}) == trace{"connected"});
 }
 
-TEST_CASE("connect: 3.1.1 refuses an empty client identifier with a kept session by itself", "[session][v3:MQTT-3.1.3-7]") {
+TEST_CASE("connect: 3.1.1 refuses an empty client identifier with a kept session by itself",
+          "[session][v3:MQTT-3.1.3-7]") {
     session_options options;
     options.keep_session = true;
     scripted_peer p(options);
@@ -258,7 +268,8 @@ TEST_CASE("connect: a CONNECT that cannot be encoded closes, and sends nothing",
     CHECK(p.session.close_reason() == errc::not_utf8);
 }
 
-TEST_CASE("connect: limits of CONNACK hold for this connection and not for the next", "[session][v5:MQTT-3.2.2-9][v5:MQTT-4.9.0-1][v5:MQTT-3.2.2-18]") {
+TEST_CASE("connect: limits of CONNACK hold for this connection and not for the next",
+          "[session][v5:MQTT-3.2.2-9][v5:MQTT-4.9.0-1][v5:MQTT-3.2.2-18]") {
     scripted_peer p;
     p.connect(v5, with([](auto& props) {
         props.template set<property_id::receive_maximum>(3);
@@ -313,7 +324,8 @@ TEST_CASE("connect: credentials and Will may change between connections", "[sess
     CHECK(sent.find("password=") == std::string::npos);
 }
 
-TEST_CASE("connect: bytes that are no packet end the connection with their reason", "[session][v5:U5-23][v3:MQTT-4.8.0-1]") {
+TEST_CASE("connect: bytes that are no packet end the connection with their reason",
+          "[session][v5:U5-23][v3:MQTT-4.8.0-1]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);

@@ -13,7 +13,8 @@ constexpr auto qos_1 = qos::at_least_once;
 
 } // namespace
 
-TEST_CASE("disconnect: DISCONNECT is the last packet, and nothing follows it whatever happens", "[session][v5:MQTT-3.14.4-1][v3:MQTT-3.14.4-2]") {
+TEST_CASE("disconnect: DISCONNECT is the last packet, and nothing follows it whatever happens",
+          "[session][v5:MQTT-3.14.4-1][v3:MQTT-3.14.4-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -45,7 +46,8 @@ TEST_CASE("disconnect: what was published before goes out before it", "[session]
     CHECK(p.events() == trace{"published 1: success"});
 }
 
-TEST_CASE("disconnect: ends the session at the broker too, unless it is kept", "[session][v5:U5-20][v5:MQTT-3.1.2-23]") {
+TEST_CASE("disconnect: ends the session at the broker too, unless it is kept",
+          "[session][v5:U5-20][v5:MQTT-3.1.2-23]") {
     scripted_peer p;
     p.connect();
     p.session.disconnect();
@@ -63,7 +65,8 @@ TEST_CASE("disconnect: ends the session at the broker too, unless it is kept", "
     CHECK(kept.sent().at(0).find(" clean_start") == std::string::npos);
 }
 
-TEST_CASE("disconnect: a session that ends with its connection anyway needs no expiry", "[session][v5:U5-20]") {
+TEST_CASE("disconnect: a session that ends with its connection anyway needs no expiry",
+          "[session][v5:U5-20]") {
     session_options options = test_options();
     options.session_expiry = 0s;
     scripted_peer p(options);
@@ -111,7 +114,8 @@ TEST_CASE("disconnect: the broker's DISCONNECT is reported and not answered, bef
     CHECK(p.gets(publish{.topic = "late"}).empty());
 }
 
-TEST_CASE("disconnect: a Session Expiry Interval in the broker's DISCONNECT is an error", "[session][v5:MQTT-3.14.2-2]") {
+TEST_CASE("disconnect: a Session Expiry Interval in the broker's DISCONNECT is an error",
+          "[session][v5:MQTT-3.14.2-2]") {
     scripted_peer p;
     p.connect();
     CHECK(p.gets_bytes(hex("E0 07 00 05 11 00 00 00 01")).empty());
@@ -126,7 +130,8 @@ TEST_CASE("disconnect: 3.1.1 knows no DISCONNECT from the broker", "[session][v3
     CHECK(p.sent().empty());
 }
 
-TEST_CASE("disconnect: a failure outside the protocol closes, and tells a 5.0 broker", "[session][v5:U5-23]") {
+TEST_CASE("disconnect: a failure outside the protocol closes, and tells a 5.0 broker",
+          "[session][v5:U5-23]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -135,7 +140,8 @@ TEST_CASE("disconnect: a failure outside the protocol closes, and tells a 5.0 br
     CHECK(p.sent() == (version == v5 ? trace{"DISCONNECT reason='receive maximum exceeded' (147)"} : trace{}));
 }
 
-TEST_CASE("disconnect: a broker whose Maximum Packet Size has no room for DISCONNECT is left without a word", "[session][v5:MQTT-3.2.2-15]") {
+TEST_CASE("disconnect: a broker whose Maximum Packet Size has no room for DISCONNECT is left without a word",
+          "[session][v5:MQTT-3.2.2-15]") {
     properties<packet_type::connack> props;
     props.set<property_id::maximum_packet_size>(2);
     scripted_peer p;

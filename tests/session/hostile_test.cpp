@@ -22,7 +22,8 @@ std::size_t read_all(std::span<const std::string_view> pieces) {
 
 } // namespace
 
-TEST_CASE("hostile: an acknowledgement for a large message whose bytes are handed out does not free them", "[session]") {
+TEST_CASE("hostile: an acknowledgement for a large message whose bytes are handed out does not free them",
+          "[session]") {
     const auto version = GENERATE(v3, v5);
     const int written = GENERATE(0, 1, 10'000);
     scripted_peer p;
@@ -61,7 +62,8 @@ TEST_CASE("hostile: nor does one for a large message that waits behind what is b
     CHECK(sent[2].ends_with("(50000 bytes)"));
 }
 
-TEST_CASE("hostile: a large QoS 0 message belongs to the output, and outlives abandon and a cut link", "[session]") {
+TEST_CASE("hostile: a large QoS 0 message belongs to the output, and outlives abandon and a cut link",
+          "[session]") {
     scripted_peer p;
     p.publish("large", std::string(50'000, 'x'), qos_0);
     p.connect();
@@ -77,7 +79,8 @@ TEST_CASE("hostile: a large QoS 0 message belongs to the output, and outlives ab
     CHECK(p.events() == (abandoned ? trace{} : trace{"published 1: failed, connection lost"}));
 }
 
-TEST_CASE("hostile: a message resent in 3.1.1 and acknowledged twice while that is written is settled once", "[session]") {
+TEST_CASE("hostile: a message resent in 3.1.1 and acknowledged twice while that is written is settled once",
+          "[session]") {
     session_options options = test_options();
     options.ack_timeout = 1s;
     scripted_peer p(options);
@@ -96,7 +99,8 @@ TEST_CASE("hostile: a message resent in 3.1.1 and acknowledged twice while that 
     CHECK(p.session.unsettled() == 0);
 }
 
-TEST_CASE("hostile: acknowledgements of any kind for any identifier leave the session whole", "[session][v5:MQTT-2.2.1-5]") {
+TEST_CASE("hostile: acknowledgements of any kind for any identifier leave the session whole",
+          "[session][v5:MQTT-2.2.1-5]") {
     const auto version = GENERATE(v3, v5);
     for (unsigned seed = 0; seed != 300; ++seed) {
         std::mt19937 random(seed);
@@ -153,7 +157,8 @@ TEST_CASE("hostile: an acknowledgement for a message that still waits is not tak
     CHECK(p.gets(puback{.id = id(2)}) == trace{"published 2: success"});
 }
 
-TEST_CASE("hostile: messages and PUBRELs without end take no more than the Receive Maximum", "[session][v5:MQTT-3.3.4-9]") {
+TEST_CASE("hostile: messages and PUBRELs without end take no more than the Receive Maximum",
+          "[session][v5:MQTT-3.3.4-9]") {
     session_options options = test_options();
     options.receive_maximum = 10;
     scripted_peer p(options);

@@ -25,7 +25,8 @@ connack server_keep_alive(std::uint16_t seconds) {
 
 } // namespace
 
-TEST_CASE("keep alive: a silent client sends PINGREQ, not before its time and not after", "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
+TEST_CASE("keep alive: a silent client sends PINGREQ, not before its time and not after",
+          "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(pinging(60s));
     p.connect(version);
@@ -40,7 +41,8 @@ TEST_CASE("keep alive: a silent client sends PINGREQ, not before its time and no
     CHECK(p.sent() == trace{"PINGREQ"});
 }
 
-TEST_CASE("keep alive: counts from the last packet sent, not from those received", "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
+TEST_CASE("keep alive: counts from the last packet sent, not from those received",
+          "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
     scripted_peer p(pinging(60s));
     p.connect();
     p.wait(40s);
@@ -96,7 +98,8 @@ TEST_CASE("keep alive: the answer may take half the interval at most", "[session
     CHECK(p.session.close_reason() == errc::keep_alive_timeout);
 }
 
-TEST_CASE("keep alive: the interval of the server wins, for this connection", "[session][v5:MQTT-3.1.2-21][v5:MQTT-3.2.2-21]") {
+TEST_CASE("keep alive: the interval of the server wins, for this connection",
+          "[session][v5:MQTT-3.1.2-21][v5:MQTT-3.2.2-21]") {
     scripted_peer p(pinging(60s));
     p.connect(v5, server_keep_alive(5));
     p.wait(5s);
@@ -109,7 +112,8 @@ TEST_CASE("keep alive: the interval of the server wins, for this connection", "[
     CHECK(p.sent() == trace{"PINGREQ"});
 }
 
-TEST_CASE("keep alive: an interval of 0, ours or the server's, sends no PINGREQ", "[session][v5:U5-35][v5:MQTT-3.1.2-20]") {
+TEST_CASE("keep alive: an interval of 0, ours or the server's, sends no PINGREQ",
+          "[session][v5:U5-35][v5:MQTT-3.1.2-20]") {
     scripted_peer ours(pinging(0s));
     ours.connect();
     CHECK_FALSE(ours.session.deadline());
@@ -121,7 +125,8 @@ TEST_CASE("keep alive: an interval of 0, ours or the server's, sends no PINGREQ"
     CHECK_FALSE(theirs.session.deadline());
 }
 
-TEST_CASE("keep alive: one outside of what CONNECT can say is what CONNECT says", "[session][v5:MQTT-3.1.2-20]") {
+TEST_CASE("keep alive: one outside of what CONNECT can say is what CONNECT says",
+          "[session][v5:MQTT-3.1.2-20]") {
     scripted_peer longest(pinging(100'000s));
     longest.open();
     CHECK(longest.sent().at(0).find("keep_alive=65535") != std::string::npos);
@@ -136,7 +141,8 @@ TEST_CASE("keep alive: one outside of what CONNECT can say is what CONNECT says"
     CHECK_FALSE(none.session.deadline());
 }
 
-TEST_CASE("keep alive: a PINGRESP that nobody asked for changes nothing", "[session][v5:U5-32][v5:MQTT-3.12.4-1]") {
+TEST_CASE("keep alive: a PINGRESP that nobody asked for changes nothing",
+          "[session][v5:U5-32][v5:MQTT-3.12.4-1]") {
     scripted_peer p(pinging(60s, 10s));
     p.connect();
     p.wait(30s);
@@ -147,7 +153,8 @@ TEST_CASE("keep alive: a PINGRESP that nobody asked for changes nothing", "[sess
     CHECK(p.session.close_reason() == errc::keep_alive_timeout);
 }
 
-TEST_CASE("keep alive: PINGREQ goes out while nothing is read, and its answer is not missed", "[session][v5:MQTT-3.1.2-20]") {
+TEST_CASE("keep alive: PINGREQ goes out while nothing is read, and its answer is not missed",
+          "[session][v5:MQTT-3.1.2-20]") {
     scripted_peer p(pinging(60s, 10s));
     p.connect();
     p.session.reading_paused(p.now);
@@ -162,7 +169,8 @@ TEST_CASE("keep alive: PINGREQ goes out while nothing is read, and its answer is
     CHECK_FALSE(p.session.is_closing());
 }
 
-TEST_CASE("keep alive: what a pause leaves of the time for an answer is what there was before it", "[session]") {
+TEST_CASE("keep alive: what a pause leaves of the time for an answer is what there was before it",
+          "[session]") {
     scripted_peer p(pinging(60s, 10s));
     p.connect();
     p.wait(64s); // 4 s after PINGREQ.

@@ -44,7 +44,8 @@ TEST_CASE("output: large packets are pointed to, not copied, between the small o
     CHECK(joined(pieces) == "a" + large + small);
 }
 
-TEST_CASE("output: another first byte goes before bytes that stay as they are", "[session][v5:MQTT-3.3.1-1]") {
+TEST_CASE("output: another first byte goes before bytes that stay as they are",
+          "[session][v5:MQTT-3.3.1-1]") {
     output_queue output;
     const std::string large(output_queue::large + 1, 'x');
     CHECK_FALSE(output.add_bytes("abc", 'A'));
@@ -104,7 +105,8 @@ TEST_CASE("output: bytes given to keep live until what refers to them has been w
     CHECK(output.empty());
 }
 
-TEST_CASE("output: what rests on a commit is withheld until it has come, with everything behind it", "[session]") {
+TEST_CASE("output: what rests on a commit is withheld until it has come, with everything behind it",
+          "[session]") {
     output_queue output;
     output.add_bytes("free");
     CHECK(joined(output.next()) == "free");

@@ -14,7 +14,8 @@ TEST_CASE("packet_id_allocator: starts at 1 and ascends", "[session][v5:MQTT-2.2
     CHECK(ids.count() == 2);
 }
 
-TEST_CASE("packet_id_allocator: does not hand out a released identifier before its turn comes again", "[session]") {
+TEST_CASE("packet_id_allocator: does not hand out a released identifier before its turn comes again",
+          "[session]") {
     packet_id_allocator ids;
     const packet_id first = ids.allocate();
     ids.release(first);
@@ -30,7 +31,8 @@ TEST_CASE("packet_id_allocator: goes from 65,535 to 1, never to 0", "[session][v
     CHECK(number(packet_id_allocator(0).allocate()) == 1);
 }
 
-TEST_CASE("packet_id_allocator: hands out each of the 65,535 once, then none until one is free", "[session][v5:MQTT-4.3.2-1]") {
+TEST_CASE("packet_id_allocator: hands out each of the 65,535 once, then none until one is free",
+          "[session][v5:MQTT-4.3.2-1]") {
     packet_id_allocator ids(40'000);
     std::vector<bool> seen(65'536);
     for (int i = 0; i != 65'535; ++i) {
@@ -49,7 +51,8 @@ TEST_CASE("packet_id_allocator: hands out each of the 65,535 once, then none unt
     CHECK(ids.allocate() == packet_id::none);
 }
 
-TEST_CASE("packet_id_allocator: skips what a stored session has taken, and goes on behind it", "[session][v5:MQTT-2.2.1-3]") {
+TEST_CASE("packet_id_allocator: skips what a stored session has taken, and goes on behind it",
+          "[session][v5:MQTT-2.2.1-3]") {
     packet_id_allocator ids;
     CHECK(ids.take(packet_id{2}));
     CHECK(ids.take(packet_id{5}));

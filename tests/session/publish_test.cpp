@@ -45,7 +45,8 @@ TEST_CASE("publish: QoS 0 goes out once, without identifier, and is done when it
     CHECK(p.session.unsettled() == 0);
 }
 
-TEST_CASE("publish: QoS 1 holds its identifier until PUBACK", "[session][v5:MQTT-4.3.2-2][v5:MQTT-4.3.2-3][v3:MQTT-4.3.2-1]") {
+TEST_CASE("publish: QoS 1 holds its identifier until PUBACK",
+          "[session][v5:MQTT-4.3.2-2][v5:MQTT-4.3.2-3][v3:MQTT-4.3.2-1]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -105,7 +106,8 @@ TEST_CASE("publish: codes below 0x80 are success, and are told", "[session][v5:M
           trace{"published 2: packet identifier not found"});
 }
 
-TEST_CASE("publish: 3.1.1 settles a QoS 2 message on PUBACK as downgraded, 5.0 calls it an error", "[session]") {
+TEST_CASE("publish: 3.1.1 settles a QoS 2 message on PUBACK as downgraded, 5.0 calls it an error",
+          "[session]") {
     scripted_peer p;
     p.connect(v3);
     p.publish("a", "x", qos_2);
@@ -158,7 +160,8 @@ TEST_CASE("publish: acknowledgements for unknown identifiers are ignored, but PU
     CHECK_FALSE(p.session.is_closing());
 }
 
-TEST_CASE("publish: identifiers ascend, and one in use is skipped, of a SUBSCRIBE too", "[session][v5:MQTT-2.2.1-3][v3:MQTT-2.3.1-2]") {
+TEST_CASE("publish: identifiers ascend, and one in use is skipped, of a SUBSCRIBE too",
+          "[session][v5:MQTT-2.2.1-3][v3:MQTT-2.3.1-2]") {
     session_options options = test_options();
     options.first_packet_id = 65'534;
     scripted_peer p(options);
@@ -222,7 +225,8 @@ TEST_CASE("publish: what cannot be published is refused, takes no identifier and
     CHECK(p.publish("a", "", qos_1) == accepted(1));
 }
 
-TEST_CASE("publish: DUP and identifier of the packet given do not matter", "[session][v5:MQTT-3.3.1-3][v3:MQTT-3.3.1-3]") {
+TEST_CASE("publish: DUP and identifier of the packet given do not matter",
+          "[session][v5:MQTT-3.3.1-3][v3:MQTT-3.3.1-3]") {
     scripted_peer p;
     p.connect();
     p.publish({.dup = true, .qos = qos_1, .topic = "a", .id = id(77)});
@@ -281,7 +285,8 @@ TEST_CASE("publish: at most Receive Maximum messages are open; a good PUBREC fre
     CHECK(p.sent() == trace{"PUBLISH qos=2 topic='a' id=4 payload='' (0 bytes)"});
 }
 
-TEST_CASE("publish: an empty quota holds back PUBLISH of QoS 1 and 2, and nothing else", "[session][v5:MQTT-3.3.4-8][v5:MQTT-4.9.0-3]") {
+TEST_CASE("publish: an empty quota holds back PUBLISH of QoS 1 and 2, and nothing else",
+          "[session][v5:MQTT-3.3.4-8][v5:MQTT-4.9.0-3]") {
     session_options options = test_options();
     options.ack_timeout = 0s;
     scripted_peer p(options);
@@ -306,7 +311,8 @@ TEST_CASE("publish: an empty quota holds back PUBLISH of QoS 1 and 2, and nothin
     CHECK(p.sent() == trace{"PINGREQ"});
 }
 
-TEST_CASE("publish: the window is ours where it is smaller, and 20 in 3.1.1 unless it is set", "[session][v5:MQTT-4.9.0-1]") {
+TEST_CASE("publish: the window is ours where it is smaller, and 20 in 3.1.1 unless it is set",
+          "[session][v5:MQTT-4.9.0-1]") {
     const auto filled = [](scripted_peer<>& p) {
         for (int i = 0; i != 100; ++i) p.publish("a", "", qos_1);
         p.carry();
@@ -347,7 +353,8 @@ TEST_CASE("publish: a window that was lowered while it was full opens at the new
     CHECK(p.session.in_flight() == 1);
 }
 
-TEST_CASE("publish: messages of QoS 1 and 2 go out in the order of publish(), waiting or not", "[session][v5:MQTT-4.6.0-1]") {
+TEST_CASE("publish: messages of QoS 1 and 2 go out in the order of publish(), waiting or not",
+          "[session][v5:MQTT-4.6.0-1]") {
     scripted_peer p(window(2));
     p.publish("1", "", qos_2);
     p.publish("2", "", qos_1);
@@ -482,7 +489,8 @@ TEST_CASE("publish: a message that has been sent does not expire any more", "[se
     CHECK(p.session.unsettled() == 1);
 }
 
-TEST_CASE("publish: with tag 0, or detached, there is no outcome, and the message goes its way", "[session][v5:MQTT-4.1.0-1]") {
+TEST_CASE("publish: with tag 0, or detached, there is no outcome, and the message goes its way",
+          "[session][v5:MQTT-4.1.0-1]") {
     const level l = GENERATE(qos_0, qos_1);
     scripted_peer p;
     p.connect();
@@ -559,7 +567,8 @@ TEST_CASE("publish: abandoned messages get the error given, each once, in their 
     CHECK(p.events().empty());
 }
 
-TEST_CASE("publish: results convert to bool, and each status has a name and an error of its own", "[session]") {
+TEST_CASE("publish: results convert to bool, and each status has a name and an error of its own",
+          "[session]") {
     CHECK(accepted(1));
     CHECK(publish_result{publish_status::queued_offline, 1});
     CHECK(static_cast<int>(publish_status::queued_offline) == 4);

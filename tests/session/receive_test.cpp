@@ -40,7 +40,8 @@ TEST_CASE("receive: QoS 0 is delivered and not acknowledged", "[session][v5:MQTT
     CHECK(p.session.unacknowledged() == 0);
 }
 
-TEST_CASE("receive: QoS 1 is acknowledged when the application has the message, not before", "[session][v5:MQTT-4.3.2-4][v3:MQTT-4.3.2-2]") {
+TEST_CASE("receive: QoS 1 is acknowledged when the application has the message, not before",
+          "[session][v5:MQTT-4.3.2-4][v3:MQTT-4.3.2-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -52,7 +53,8 @@ TEST_CASE("receive: QoS 1 is acknowledged when the application has the message, 
     CHECK(p.session.unacknowledged() == 0);
 }
 
-TEST_CASE("receive: QoS 1 is never taken for a repeat, DUP or not", "[session][v5:MQTT-4.3.2-5][v3:MQTT-4.3.2-2]") {
+TEST_CASE("receive: QoS 1 is never taken for a repeat, DUP or not",
+          "[session][v5:MQTT-4.3.2-5][v3:MQTT-4.3.2-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -64,7 +66,8 @@ TEST_CASE("receive: QoS 1 is never taken for a repeat, DUP or not", "[session][v
     CHECK(p.sent() == trace{"PUBACK id=7", "PUBACK id=7"});
 }
 
-TEST_CASE("receive: QoS 2 is delivered at PUBLISH, and goes PUBREC, PUBREL, PUBCOMP", "[session][v5:MQTT-4.3.3-8][v5:MQTT-4.3.3-11][v3:MQTT-4.3.3-2]") {
+TEST_CASE("receive: QoS 2 is delivered at PUBLISH, and goes PUBREC, PUBREL, PUBCOMP",
+          "[session][v5:MQTT-4.3.3-8][v5:MQTT-4.3.3-11][v3:MQTT-4.3.3-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -92,7 +95,8 @@ TEST_CASE("receive: a repeat of QoS 2 before PUBREL is answered and not delivere
     CHECK_FALSE(p.session.is_closing());
 }
 
-TEST_CASE("receive: a repeat of QoS 2 before the application has the message is answered when it has", "[session][v5:MQTT-4.3.3-10]") {
+TEST_CASE("receive: a repeat of QoS 2 before the application has the message is answered when it has",
+          "[session][v5:MQTT-4.3.3-10]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -104,7 +108,8 @@ TEST_CASE("receive: a repeat of QoS 2 before the application has the message is 
     CHECK(p.sent().at(0) == "PUBREC id=7");
 }
 
-TEST_CASE("receive: after PUBCOMP the identifier means a new message", "[session][v5:MQTT-4.3.3-12][v3:MQTT-4.3.3-2]") {
+TEST_CASE("receive: after PUBCOMP the identifier means a new message",
+          "[session][v5:MQTT-4.3.3-12][v3:MQTT-4.3.3-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -116,7 +121,8 @@ TEST_CASE("receive: after PUBCOMP the identifier means a new message", "[session
     CHECK(p.sent().size() == 6);
 }
 
-TEST_CASE("receive: PUBREL for an unknown identifier gets its PUBCOMP, and the connection stays up", "[session][v5:MQTT-4.3.3-11][v5:U5-29][v3:MQTT-2.3.1-6]") {
+TEST_CASE("receive: PUBREL for an unknown identifier gets its PUBCOMP, and the connection stays up",
+          "[session][v5:MQTT-4.3.3-11][v5:U5-29][v3:MQTT-2.3.1-6]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -125,7 +131,8 @@ TEST_CASE("receive: PUBREL for an unknown identifier gets its PUBCOMP, and the c
     CHECK_FALSE(p.session.is_closing());
 }
 
-TEST_CASE("receive: PUBREL before our PUBREC ends the connection: the Receive Maximum would bind nobody", "[session][v5:MQTT-3.3.4-9]") {
+TEST_CASE("receive: PUBREL before our PUBREC ends the connection: the Receive Maximum would bind nobody",
+          "[session][v5:MQTT-3.3.4-9]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -159,7 +166,8 @@ TEST_CASE("receive: PUBACKs go out in the order of the messages, not in that of 
     CHECK(p.sent() == trace{"PUBACK id=5", "PUBACK id=3", "PUBACK id=9"});
 }
 
-TEST_CASE("receive: PUBRECs go out in the order of the messages, apart from the PUBACKs", "[session][v5:MQTT-4.6.0-3][v3:MQTT-4.6.0-3]") {
+TEST_CASE("receive: PUBRECs go out in the order of the messages, apart from the PUBACKs",
+          "[session][v5:MQTT-4.6.0-3][v3:MQTT-4.6.0-3]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -206,7 +214,8 @@ TEST_CASE("receive: 5.0 may refuse a message, 3.1.1 may not", "[session][v5:MQTT
     CHECK(old.session.acknowledge(old.deliveries.at(0)) == errc::none);
 }
 
-TEST_CASE("receive: a QoS 1 delivery of an earlier connection is stale, and nothing goes out for it", "[session][v5:MQTT-4.4.0-1]") {
+TEST_CASE("receive: a QoS 1 delivery of an earlier connection is stale, and nothing goes out for it",
+          "[session][v5:MQTT-4.4.0-1]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(kept_session());
     p.connect(version);
@@ -224,7 +233,8 @@ TEST_CASE("receive: a QoS 1 delivery of an earlier connection is stale, and noth
     CHECK(p.sent() == trace{"PUBACK id=7"});
 }
 
-TEST_CASE("receive: QoS 2 reaches the application once over a resumed session", "[session][v5:MQTT-4.3.3-10][v3:MQTT-4.3.3-2]") {
+TEST_CASE("receive: QoS 2 reaches the application once over a resumed session",
+          "[session][v5:MQTT-4.3.3-10][v3:MQTT-4.3.3-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(kept_session());
     p.connect(version);
@@ -286,7 +296,8 @@ TEST_CASE("receive: with a lost session QoS 2 identifiers are forgotten, and ear
     CHECK(p.sent().empty());
 }
 
-TEST_CASE("receive: more open messages than our Receive Maximum end the connection", "[session][v5:MQTT-3.3.4-9]") {
+TEST_CASE("receive: more open messages than our Receive Maximum end the connection",
+          "[session][v5:MQTT-3.3.4-9]") {
     session_options options = test_options();
     options.receive_maximum = 2;
     scripted_peer p(options);
@@ -318,7 +329,8 @@ TEST_CASE("receive: more open messages than our Receive Maximum end the connecti
     CHECK(p.sent().back() == "DISCONNECT reason='receive maximum exceeded' (147)");
 }
 
-TEST_CASE("receive: a repeat of an open QoS 2 identifier takes no second unit, QoS 0 none at all", "[session][v5:MQTT-3.3.4-9]") {
+TEST_CASE("receive: a repeat of an open QoS 2 identifier takes no second unit, QoS 0 none at all",
+          "[session][v5:MQTT-3.3.4-9]") {
     session_options options = test_options();
     options.receive_maximum = 1;
     scripted_peer p(options);
@@ -329,7 +341,8 @@ TEST_CASE("receive: a repeat of an open QoS 2 identifier takes no second unit, Q
     CHECK_FALSE(p.session.is_closing());
 }
 
-TEST_CASE("receive: our Receive Maximum starts anew with each connection, and binds nobody in 3.1.1", "[session][v5:U5-27]") {
+TEST_CASE("receive: our Receive Maximum starts anew with each connection, and binds nobody in 3.1.1",
+          "[session][v5:U5-27]") {
     session_options options = kept_session();
     options.receive_maximum = 1;
     scripted_peer p(options);
@@ -425,7 +438,8 @@ TEST_CASE("receive: aliases end with the connection", "[session][v5:MQTT-3.3.2-7
     CHECK(p.session.close_reason() == errc::topic_alias_unknown);
 }
 
-TEST_CASE("receive: messages come before SUBACK and without a subscription", "[session][v5:U5-31][v5:MQTT-3.3.2-3][v3:MQTT-3.3.2-3]") {
+TEST_CASE("receive: messages come before SUBACK and without a subscription",
+          "[session][v5:U5-31][v5:MQTT-3.3.2-3][v3:MQTT-3.3.2-3]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -434,7 +448,8 @@ TEST_CASE("receive: messages come before SUBACK and without a subscription", "[s
     CHECK(p.gets(sends(2, qos_1, "unasked")).size() == 1);
 }
 
-TEST_CASE("receive: 5.0 leaves a broker that sends a packet above our maximum", "[session][v5:MQTT-3.1.2-24]") {
+TEST_CASE("receive: 5.0 leaves a broker that sends a packet above our maximum",
+          "[session][v5:MQTT-3.1.2-24]") {
     session_options options = test_options();
     options.maximum_packet_size = 1000;
     scripted_peer p(options);
@@ -470,7 +485,8 @@ TEST_CASE("receive: 3.1.1 reads past an oversized message, reports and acknowled
     CHECK_FALSE(p.session.is_closing());
 }
 
-TEST_CASE("receive: an oversized message keeps its place in the order of acknowledgements", "[session][v3:MQTT-4.6.0-2]") {
+TEST_CASE("receive: an oversized message keeps its place in the order of acknowledgements",
+          "[session][v3:MQTT-4.6.0-2]") {
     session_options options = test_options();
     options.maximum_packet_size = 100;
     scripted_peer p(options);
@@ -500,7 +516,8 @@ TEST_CASE("receive: 3.1.1 waits for topic and identifier of an oversized message
     CHECK(p.gets(sends(0, qos_0)).size() == 1);
 }
 
-TEST_CASE("receive: an oversized packet that is no message, or has no identifier, ends a 3.1.1 connection", "[session][v3:MQTT-4.8.0-1]") {
+TEST_CASE("receive: an oversized packet that is no message, or has no identifier, ends a 3.1.1 connection",
+          "[session][v3:MQTT-4.8.0-1]") {
     session_options options = test_options();
     options.maximum_packet_size = 100;
     const std::string bytes = GENERATE(hex("90 C8 01 00 05"), hex("32 C8 01 00 01 61 00 00"), hex("36 C8 01 00 01 61 00 01"));

@@ -44,7 +44,8 @@ TEST_CASE("resend_queue: a record is found by its identifier until it is settled
     CHECK(queue[one].sequence == 3);
 }
 
-TEST_CASE("resend_queue: lists keep the order of arrival, and the front of waiting can be jumped", "[session]") {
+TEST_CASE("resend_queue: lists keep the order of arrival, and the front of waiting can be jumped",
+          "[session]") {
     resend_queue queue;
     std::vector<slot> slots;
     for (unsigned n = 1; n <= 5; ++n) slots.push_back(add(queue, n));
@@ -88,7 +89,8 @@ TEST_CASE("resend_queue: counts the bytes of all packets it holds", "[session]")
     CHECK(queue.bytes() == 0);
 }
 
-TEST_CASE("resend_queue: settle hands back bytes that the output still refers to, or that are large", "[session]") {
+TEST_CASE("resend_queue: settle hands back bytes that the output still refers to, or that are large",
+          "[session]") {
     resend_queue queue;
     const slot referred = add(queue, 1, std::string(5000, 'x')), large = add(queue, 2, std::string(5000, 'y')), small = add(queue, 3);
     queue[referred].written_at = 100;

@@ -18,10 +18,12 @@ connack receive_maximum(std::uint16_t count) {
 }
 
 std::string publish_1(const std::string& topic, int mid, bool dup = false) {
-    return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" + std::to_string(mid) + " payload='' (0 bytes)";
+    return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" +
+           std::to_string(mid) + " payload='' (0 bytes)";
 }
 std::string publish_2(const std::string& topic, int mid, bool dup = false) {
-    return std::string("PUBLISH qos=2 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" + std::to_string(mid) + " payload='' (0 bytes)";
+    return std::string("PUBLISH qos=2 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" +
+           std::to_string(mid) + " payload='' (0 bytes)";
 }
 
 session_options timeout(std::chrono::milliseconds time) {
@@ -76,7 +78,8 @@ TEST_CASE("resend: PUBREL, not PUBLISH, after PUBREC", "[session][v5:MQTT-4.3.3-
     CHECK(p.gets(pubcomp{.id = id(1)}) == trace{"published 1: success"});
 }
 
-TEST_CASE("resend: PUBRELs go out in the order of their PUBRECs, before any PUBLISH", "[session][v5:MQTT-4.6.0-4][v3:MQTT-4.6.0-4]") {
+TEST_CASE("resend: PUBRELs go out in the order of their PUBRECs, before any PUBLISH",
+          "[session][v5:MQTT-4.6.0-4][v3:MQTT-4.6.0-4]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(kept_session());
     p.connect(version);
@@ -124,7 +127,8 @@ TEST_CASE("resend: a resumed connection with a lower Receive Maximum gets its sh
     CHECK(p.sent() == trace{publish_1("a", 1, true), publish_1("c", 3, true), publish_1("d", 4, true), publish_1("e", 5)});
 }
 
-TEST_CASE("resend: PUBRELs sent again take no quota, and their PUBCOMP gives none", "[session][v5:U5-26][v5:MQTT-4.9.0-2]") {
+TEST_CASE("resend: PUBRELs sent again take no quota, and their PUBCOMP gives none",
+          "[session][v5:U5-26][v5:MQTT-4.9.0-2]") {
     scripted_peer p;
     p.connect();
     for (const char* topic : {"a", "b"}) p.publish(topic, "", qos_2);
@@ -178,7 +182,8 @@ TEST_CASE("resend: a message that waits to be published anew is new to the next 
     CHECK(p.sent() == trace{publish_1("a", 1, true), publish_2("b", 2), publish_2("c", 3)});
 }
 
-TEST_CASE("resend: a lost session settles messages that were sent, if that is the policy", "[session][v5:MQTT-3.2.2-5]") {
+TEST_CASE("resend: a lost session settles messages that were sent, if that is the policy",
+          "[session][v5:MQTT-3.2.2-5]") {
     const auto version = GENERATE(v3, v5);
     session_options options = test_options();
     options.on_lost_session = lost_session_policy::fail;
@@ -216,7 +221,8 @@ TEST_CASE("resend: 5.0 sends nothing again on the same connection, and leaves it
     CHECK(p.sent() == trace{publish_1("a", 1, true)});
 }
 
-TEST_CASE("resend: in 5.0 the time doubles for the message it has run out for, and not for the next one", "[session]") {
+TEST_CASE("resend: in 5.0 the time doubles for the message it has run out for, and not for the next one",
+          "[session]") {
     scripted_peer p(timeout(20s));
     p.connect(v5);
     p.publish("a", "", qos_1);
@@ -272,7 +278,8 @@ TEST_CASE("resend: 3.1.1 sends PUBREL again when PUBCOMP does not come", "[sessi
     CHECK(p.sent() == trace{"PUBREL id=1"});
 }
 
-TEST_CASE("resend: 3.1.1 sends a large message again, of which the output holds no copy", "[session][v3:MQTT-3.3.1-1]") {
+TEST_CASE("resend: 3.1.1 sends a large message again, of which the output holds no copy",
+          "[session][v3:MQTT-3.3.1-1]") {
     scripted_peer p(timeout(20s));
     p.connect(v3);
     p.publish("a", std::string(100'000, 'x'), qos_1);

@@ -37,7 +37,10 @@ std::string payload_of(unsigned number, std::size_t size) {
     out.resize(std::max(out.size(), size), '.');
     return out;
 }
-name name_of(const publish& p) { return {std::string(p.topic), static_cast<unsigned>(std::stoul(std::string(p.payload.substr(0, p.payload.find('/')))))}; }
+name name_of(const publish& p) {
+    const std::string number(p.payload.substr(0, p.payload.find('/')));
+    return {std::string(p.topic), static_cast<unsigned>(std::stoul(number))};
+}
 
 // What arrived at one end: how often, and the first arrivals in order.
 struct arrivals {
@@ -207,7 +210,8 @@ private:
         std::erase_if(outbox_, [&](const outgoing_message& m) { return m.id == p.id && m.at == released; });
     }
     void on(const subscribe& p) {
-        acks_.emplace_back(packet(suback{.id = p.id, .reasons = std::vector(p.subscriptions.size(), reason_code::success)}), packet_id::none);
+        const std::vector granted(p.subscriptions.size(), reason_code::success);
+        acks_.emplace_back(packet(suback{.id = p.id, .reasons = granted}), packet_id::none);
     }
     void on(const unsubscribe& p) {
         unsuback answer{.id = p.id};
@@ -316,7 +320,8 @@ private:
             const unsigned count = server_.got.of(w.what);
             if (w.qos == qos::at_most_once) check(count <= 1, "QoS 0 arrives at most once: " + what);
             else check(count >= 1, "QoS 1 and 2 arrive at least once: " + what);
-            if (w.qos == qos::exactly_once && !server_.has_lost && server_.refused.count(w.what) == 0) check(count == 1, "QoS 2 arrives once: " + what);
+            if (w.qos == qos::exactly_once && !server_.has_lost && server_.refused.count(w.what) == 0)
+                check(count == 1, "QoS 2 arrives once: " + what);
             check(w.error == errc::none || (w.qos == qos::at_most_once && w.error == errc::connection_lost),
                   "a publish is acknowledged: " + what + ", " + words(w.error));
         }

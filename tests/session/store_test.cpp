@@ -56,12 +56,14 @@ static_assert(session_store<disk_store>);
 using durable_peer = scripted_peer<disk_store>;
 
 std::string publish_1(const std::string& topic, int mid, bool dup = false) {
-    return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" + std::to_string(mid) + " payload='' (0 bytes)";
+    return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" +
+           std::to_string(mid) + " payload='' (0 bytes)";
 }
 
 } // namespace
 
-TEST_CASE("store: keeps QoS 1 and 2 from publish() to the last acknowledgement, QoS 0 never", "[session][v5:MQTT-4.3.2-3][v5:MQTT-4.3.3-3][v5:MQTT-4.3.1-1]") {
+TEST_CASE("store: keeps QoS 1 and 2 from publish() to the last acknowledgement, QoS 0 never",
+          "[session][v5:MQTT-4.3.2-3][v5:MQTT-4.3.3-3][v5:MQTT-4.3.1-1]") {
     disk d;
     durable_peer p(test_options(), disk_store(d));
     p.publish("zero", "", qos_0);
@@ -108,7 +110,8 @@ TEST_CASE("store: keeps messages that are abandoned, for another session", "[ses
     CHECK(d.messages.size() == 1);
 }
 
-TEST_CASE("store: a restart resumes with every message, its identifier and its place", "[session][v5:MQTT-4.4.0-1][v5:MQTT-4.3.3-6][v5:U5-25]") {
+TEST_CASE("store: a restart resumes with every message, its identifier and its place",
+          "[session][v5:MQTT-4.4.0-1][v5:MQTT-4.3.3-6][v5:U5-25]") {
     disk d;
     const auto version = GENERATE(v3, v5);
     {
@@ -151,7 +154,8 @@ TEST_CASE("store: a restart that finds no session publishes everything as new, i
     CHECK(p.sent() == trace{"PUBLISH qos=2 topic='a' id=1 payload='' (0 bytes)", publish_1("b", 2)});
 }
 
-TEST_CASE("store: stored messages are state of a session, and are resumed without keep_session in 5.0", "[session][v5:MQTT-3.2.2-4]") {
+TEST_CASE("store: stored messages are state of a session, and are resumed without keep_session in 5.0",
+          "[session][v5:MQTT-3.2.2-4]") {
     disk d;
     {
         durable_peer p(test_options(), disk_store(d));
@@ -166,7 +170,8 @@ TEST_CASE("store: stored messages are state of a session, and are resumed withou
     CHECK(p.sent() == trace{publish_1("a", 1, true)});
 }
 
-TEST_CASE("store: after a lost session a restart does not take the old state for that of the new session", "[session][v5:MQTT-3.2.2-5]") {
+TEST_CASE("store: after a lost session a restart does not take the old state for that of the new session",
+          "[session][v5:MQTT-3.2.2-5]") {
     disk d;
     properties<packet_type::connack> props;
     props.set<property_id::receive_maximum>(1);
@@ -235,7 +240,8 @@ TEST_CASE("store: a restart that gets PUBREL first completes, and one without a 
     CHECK(d.received.empty());
 }
 
-TEST_CASE("store: PUBLISH, PUBREL and PUBREC wait for the commit that they rest on", "[session][v5:MQTT-4.3.3-8][v5:MQTT-4.3.3-3]") {
+TEST_CASE("store: PUBLISH, PUBREL and PUBREC wait for the commit that they rest on",
+          "[session][v5:MQTT-4.3.3-8][v5:MQTT-4.3.3-3]") {
     disk d;
     d.commits_at_once = false;
     durable_peer p(kept_session(), disk_store(d));
@@ -275,7 +281,8 @@ TEST_CASE("store: one commit releases all that was gathered for it", "[session]"
     CHECK(p.sent().size() == 100);
 }
 
-TEST_CASE("store: a PUBREC that rests on an uncommitted record is not sent on the next connection either", "[session][v5:MQTT-4.3.3-8]") {
+TEST_CASE("store: a PUBREC that rests on an uncommitted record is not sent on the next connection either",
+          "[session][v5:MQTT-4.3.3-8]") {
     disk d;
     d.commits_at_once = false;
     durable_peer p(kept_session(), disk_store(d));

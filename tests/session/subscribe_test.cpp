@@ -27,7 +27,8 @@ bool starts(const trace& lines, std::size_t i, std::string_view text) { return i
 
 } // namespace
 
-TEST_CASE("subscribe: SUBSCRIBE goes out with its options, and its SUBACK completes it", "[session][v5:MQTT-3.8.4-2][v3:MQTT-3.8.4-2]") {
+TEST_CASE("subscribe: SUBSCRIBE goes out with its options, and its SUBACK completes it",
+          "[session][v5:MQTT-3.8.4-2][v3:MQTT-3.8.4-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -42,7 +43,8 @@ TEST_CASE("subscribe: SUBSCRIBE goes out with its options, and its SUBACK comple
     CHECK(p.session.open_requests() == 0);
 }
 
-TEST_CASE("subscribe: the codes of SUBACK are those of the filters, in their order", "[session][v5:MQTT-3.9.3-1][v3:MQTT-3.9.3-1][v3:MQTT-3.8.4-5]") {
+TEST_CASE("subscribe: the codes of SUBACK are those of the filters, in their order",
+          "[session][v5:MQTT-3.9.3-1][v3:MQTT-3.9.3-1][v3:MQTT-3.8.4-5]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -62,7 +64,8 @@ TEST_CASE("subscribe: the codes of SUBACK are those of the filters, in their ord
     CHECK(sent[0].find("filter='c'") != std::string::npos);
 }
 
-TEST_CASE("subscribe: a reply with another number of codes ends the connection", "[session][v5:MQTT-3.8.4-6][v5:MQTT-3.11.3-1][v3:MQTT-3.8.4-5]") {
+TEST_CASE("subscribe: a reply with another number of codes ends the connection",
+          "[session][v5:MQTT-3.8.4-6][v5:MQTT-3.11.3-1][v3:MQTT-3.8.4-5]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -77,7 +80,8 @@ TEST_CASE("subscribe: a reply with another number of codes ends the connection",
     CHECK(p.session.open_requests() >= 1);
 }
 
-TEST_CASE("subscribe: UNSUBACK completes the UNSUBSCRIBE, removed or not", "[session][v5:MQTT-3.10.4-5][v5:MQTT-3.11.3-1][v3:MQTT-3.10.4-5]") {
+TEST_CASE("subscribe: UNSUBACK completes the UNSUBSCRIBE, removed or not",
+          "[session][v5:MQTT-3.10.4-5][v5:MQTT-3.11.3-1][v3:MQTT-3.10.4-5]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -114,7 +118,8 @@ TEST_CASE("subscribe: PUBACK for a SUBSCRIBE's identifier completes nothing", "[
     CHECK(p.gets(granted(1)) == trace{"subscribed 1: 1"});
 }
 
-TEST_CASE("subscribe: an identifier is free again after its SUBACK or UNSUBACK", "[session][v5:U5-25][v3:MQTT-2.3.1-3]") {
+TEST_CASE("subscribe: an identifier is free again after its SUBACK or UNSUBACK",
+          "[session][v5:U5-25][v3:MQTT-2.3.1-3]") {
     const auto version = GENERATE(v3, v5);
     session_options options = test_options();
     options.first_packet_id = 65'535;
@@ -125,7 +130,8 @@ TEST_CASE("subscribe: an identifier is free again after its SUBACK or UNSUBACK",
     p.carry();
     p.gets(granted(65'535));
     p.gets(gone(1, version));
-    for (unsigned n = 2; n != 65'535; ++n) REQUIRE(p.session.publish({.qos = qos::at_least_once, .topic = "t"}, 0, version, p.now).mid == n);
+    for (unsigned n = 2; n != 65'535; ++n)
+        REQUIRE(p.session.publish({.qos = qos::at_least_once, .topic = "t"}, 0, version, p.now).mid == n);
     CHECK(number(*p.subscribe("a")) == 65'535);
     CHECK(number(*p.unsubscribe("a")) == 1);
     CHECK(p.subscribe("a").error() == errc::packet_ids_exhausted);
@@ -163,7 +169,8 @@ TEST_CASE("subscribe: what the broker has switched off is refused at once", "[se
     CHECK(p.sent().size() == 2);
 }
 
-TEST_CASE("subscribe: a request accepted offline that the broker has switched off is settled with that error, unsent", "[session][v5:U5-19]") {
+TEST_CASE("subscribe: a request accepted offline that the broker has switched off is settled with that error, unsent",
+          "[session][v5:U5-19]") {
     scripted_peer p;
     (void)p.subscribe("a/+");
     (void)p.subscribe("b");
@@ -195,7 +202,8 @@ TEST_CASE("subscribe: a request without an answer is made anew on the next conne
     CHECK(p.gets(granted(1)) == trace{"subscribed 1: 1"});
 }
 
-TEST_CASE("subscribe: detached, a request goes its way without an outcome, and is renewed all the same", "[session]") {
+TEST_CASE("subscribe: detached, a request goes its way without an outcome, and is renewed all the same",
+          "[session]") {
     scripted_peer p;
     p.connect();
     (void)p.subscribe("a");
@@ -208,7 +216,8 @@ TEST_CASE("subscribe: detached, a request goes its way without an outcome, and i
     CHECK(starts(p.sent(), 0, "SUBSCRIBE"));
 }
 
-TEST_CASE("subscribe: abandoned requests get the error given, and no request is taken after stop", "[session]") {
+TEST_CASE("subscribe: abandoned requests get the error given, and no request is taken after stop",
+          "[session]") {
     scripted_peer p;
     p.connect();
     (void)p.subscribe("a");
@@ -272,7 +281,8 @@ TEST_CASE("subscribe: renewals come before new requests and before messages", "[
     CHECK(starts(sent, 2, "PUBLISH"));
 }
 
-TEST_CASE("subscribe: what was unsubscribed is not renewed, whatever the order of wishes and answers", "[session]") {
+TEST_CASE("subscribe: what was unsubscribed is not renewed, whatever the order of wishes and answers",
+          "[session]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -328,7 +338,8 @@ TEST_CASE("subscribe: what was unsubscribed is not renewed, whatever the order o
     }
 }
 
-TEST_CASE("subscribe: renewals are batched, within the broker's Maximum Packet Size", "[session][v5:MQTT-3.2.2-15]") {
+TEST_CASE("subscribe: renewals are batched, within the broker's Maximum Packet Size",
+          "[session][v5:MQTT-3.2.2-15]") {
     scripted_peer p;
     p.connect();
     for (int i = 0; i != 150; ++i) {
@@ -388,7 +399,8 @@ TEST_CASE("subscribe: a renewal that the link cuts is made once on the next conn
     CHECK(p.sent().size() == 1);
 }
 
-TEST_CASE("subscribe: a broker without wildcards still gets the renewals it can take", "[session][v5:U5-19]") {
+TEST_CASE("subscribe: a broker without wildcards still gets the renewals it can take",
+          "[session][v5:U5-19]") {
     scripted_peer p;
     p.connect();
     for (const char* filter : {"a", "b/+", "c"}) {

@@ -167,7 +167,8 @@ TEST_CASE("allocation: receiving and acknowledging costs none, whatever the QoS"
     const auto level = GENERATE(qos::at_most_once, qos::at_least_once, qos::exactly_once);
     sink s(version, client());
     std::string bytes;
-    const publish p{.qos = level, .topic = "sensor/temperature", .id = level == qos::at_most_once ? packet_id::none : packet_id{7}, .payload = "temp:20"};
+    const packet_id id = level == qos::at_most_once ? packet_id::none : packet_id{7};
+    const publish p{.qos = level, .topic = "sensor/temperature", .id = id, .payload = "temp:20"};
     REQUIRE(encode(packet(p), version, bytes) == errc::none);
     CHECK(steady([&] {
         s.feed(bytes);
@@ -179,7 +180,8 @@ TEST_CASE("allocation: receiving and acknowledging costs none, whatever the QoS"
     CHECK(s.session.unacknowledged() == 0);
 }
 
-TEST_CASE("allocation: a message that is too large to be copied costs those of its own bytes only", "[session]") {
+TEST_CASE("allocation: a message that is too large to be copied costs those of its own bytes only",
+          "[session]") {
     sink s(any_version(), client());
     const std::string payload(100'000, 'x');
     CHECK(steady([&] {
