@@ -206,8 +206,7 @@ protected:
         for (auto* op : std::exchange(ops, {})) op->complete(error, result);
     }
 
-    // Cancelling an operation that has a name in the session: gives up waiting for it, and hurts nothing
-    // else.
+    // Cancelling an operation that has a name in the session: gives up waiting, and hurts nothing else.
     template <class Op>
     void assign_cancellation(Op* op, packet_id id) {
         auto slot = op->cancellation_slot();
@@ -259,10 +258,10 @@ private:
     void read() {
         if (reading_ || closing_ || !transport_) return;
         reading_ = true;
-        transport_->async_read(
-            [self = this->shared_from_this(), t = transport_](std::error_code error, std::string_view bytes) {
-                self->on_read(error, bytes);
-            });
+        auto done = [self = this->shared_from_this(), t = transport_](std::error_code error, std::string_view bytes) {
+            self->on_read(error, bytes);
+        };
+        transport_->async_read(std::move(done));
     }
 
     void on_read(std::error_code error, std::string_view bytes) {
@@ -281,8 +280,7 @@ private:
         flush();
     }
 
-    // Packet by packet, the lock is taken for each; what is left is the beginning of one that is not
-    // complete.
+    // Packet by packet, the lock is taken for each. What is left is the beginning of another one.
     void take_bytes(std::string_view bytes) {
         if (!partial_.empty()) {
             partial_.append(bytes);
@@ -346,9 +344,10 @@ private:
         for (const std::string_view piece : pieces.first(std::min<std::size_t>(pieces.size(), 64)))
             buffers_.emplace_back(piece.data(), piece.size());
         writing_ = true;
-        transport_->async_write(std::span<const asio::const_buffer>(buffers_),
-                                [self = this->shared_from_this(), t = transport_](
-                                    std::error_code error, std::size_t n) { self->on_written(error, n); });
+        auto done = [self = this->shared_from_this(), t = transport_](std::error_code error, std::size_t n) {
+            self->on_written(error, n);
+        };
+        transport_->async_write(std::span<const asio::const_buffer>(buffers_), std::move(done));
     }
 
     void on_written(std::error_code error, std::size_t n) {
@@ -399,7 +398,7 @@ private:
 
     void settle_events() {
         while (auto e = session_.next_event())
-            std::visit([this](auto& one) { on(one); }, *e);
+            std::visit([this](auto& one) { this->on(one); }, *e);
     }
 
     void on(event::connected& e) { on_connack(e); }

@@ -1,5 +1,4 @@
-// inflight/async_client/operation.hpp - a pending asynchronous operation: the user's handler, its type
-// forgotten.
+// inflight/async_client/operation.hpp - a pending asynchronous operation: a handler, its type forgotten.
 //
 // Honours what is associated with the handler: its allocator for the memory, its executor for the call (which
 // keeps that executor's context busy meanwhile). The call is always posted, so that no user code runs inside
@@ -93,8 +92,8 @@ private:
             asio::get_associated_allocator(self->handler_, asio::recycling_allocator<void>()));
         completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_), error,
                                                     std::move(result)};
-        self->~pending_handler(); // The memory is given back before the handler runs, so that its next
-                                  // operation can have it.
+        // The memory is given back before the handler runs, so that its next operation can have it.
+        self->~pending_handler();
         std::allocator_traits<allocator_type>::deallocate(allocator, self, 1);
         auto executor = call.work;
         asio::post(executor, std::move(call));
@@ -105,8 +104,8 @@ private:
 };
 
 template <class Result, class Handler>
-auto* make_pending(Handler&& handler, const asio::any_io_executor& fallback) {
-    return pending_handler<Result, std::decay_t<Handler>>::make(std::move(handler), fallback);
+auto* make_pending(Handler handler, const asio::any_io_executor& fallback) {
+    return pending_handler<Result, Handler>::make(std::move(handler), fallback);
 }
 
 } // namespace inflight::detail

@@ -1,5 +1,4 @@
-// inflight/async_client/resolver.hpp - names to addresses, without ever making anybody wait for the system's
-// resolver.
+// inflight/async_client/resolver.hpp - names to addresses, without anybody waiting for the system.
 #pragma once
 
 #include <asio/any_io_executor.hpp>

@@ -1,5 +1,4 @@
-// inflight/async_client/supervisor.hpp - decides what is to be connected, when, how often, and when to give
-// up.
+// inflight/async_client/supervisor.hpp - what is to be connected, when, and when to give up.
 //
 // States: idle -> opening -> open -> (lost) -> waiting -> opening ...; stopping leads from any of them to
 // idle. An attempt has one time limit for resolving, connecting, handshakes and CONNACK together.

@@ -44,7 +44,8 @@ public:
         if (is_kept && queue_.bytes() != 0 && queue_.bytes() + size->total > options_.max_queued_bytes)
             return {publish_status::queue_full, 0};
 
-        const packet_id id = p.qos != qos::at_most_once || tag != 0 ? ids_.allocate() : ids_.track();
+        const bool is_taken = p.qos != qos::at_most_once || tag != 0; // Else the identifier is a mere number.
+        const packet_id id = is_taken ? ids_.allocate() : ids_.track();
         if (p.qos != qos::at_most_once && id == packet_id::none)
             return {publish_status::packet_ids_exhausted, 0};
         const publish_result accepted{online ? publish_status::success : publish_status::queued_offline,
@@ -60,8 +61,7 @@ public:
             }
             return accepted;
         }
-        const slot s =
-            queue_.add(stage::waiting, tag != 0 || p.id != packet_id::none ? id : packet_id::none, p.qos);
+        const slot s = queue_.add(stage::waiting, is_taken ? id : packet_id::none, p.qos);
         queue_.encode(s, p, version, *size);
         queue_[s].tag = tag;
         if (const auto expiry = p.props.template get<property_id::message_expiry_interval>())
@@ -83,8 +83,7 @@ public:
     /// No publish() is accepted from now on.
     void stop() { stopped_ = true; }
 
-    /// PUBACK, PUBREC or PUBCOMP. An identifier that names nothing is answered if it is a PUBREC, and ignored
-    /// otherwise.
+    /// PUBACK, PUBREC or PUBCOMP. Of those whose identifier names nothing, only a PUBREC is answered.
     errc acknowledged(packet_type type, packet_id id, reason_code reason, time_point now) {
         const slot s = queue_.find(id);
         if (s == nil || queue_[s].at != stage::in_flight) {
@@ -99,8 +98,7 @@ public:
         if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
         if (step->to != flow::none && step->to != r.state) {
             r.state = step->to;
-            queue_.move_last(
-                s, stage::in_flight); // Resent PUBRELs keep the order of the PUBRECs. [v5:MQTT-4.6.0-4]
+            queue_.move_last(s, stage::in_flight); // So PUBRELs resent keep their order. [v5:MQTT-4.6.0-4]
             keep(s);
         }
         if (step->reply) reply_pubrel(id, reason_code::success);
@@ -119,9 +117,9 @@ public:
                 outgoing_record& r = queue_[s];
                 r.counted = false;
                 if (resumed && r.state == flow::await_pubcomp) continue;
-                r.dup = resumed &&
-                        r.state != flow::none; // [v5:MQTT-3.3.1-1] A new session gets it as a new message,
-                if (r.was_sent) again.push_back(s);       // be it this one or, since it waits, the next.
+                // A new session gets it as a new message, be it this one or, since it waits, the next.
+                r.dup = resumed && r.state != flow::none; // [v5:MQTT-3.3.1-1]
+                if (r.was_sent) again.push_back(s);
             }
         if (resumed) { // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6]
             for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
@@ -199,8 +197,7 @@ public:
     /// 3.1.1 sends the message again on the live connection; 5.0 forbids that, and asks for a new connection.
     errc deadline_reached(time_point now) {
         if (!deadline() || now < ack_due_) return errc::none;
-        if (link_.output.written_position() <
-            watched_end_) { // It has not even left: nothing is gained by sending it twice.
+        if (link_.output.written_position() < watched_end_) { // It has not even left: no use in sending it twice.
             ack_due_ = now + ack_wait_;
             return errc::none;
         }
@@ -276,8 +273,7 @@ private:
             const std::string old = queue_[s].bytes;
             inflight::publish p = *decode_as<inflight::publish>(*next_frame(old, r.version), r.version);
             properties<packet_type::publish> props(p.props);
-            if (expires) { // Lowered by the time it has waited here, in whole seconds, at least 1 of which is
-                           // left.
+            if (expires) { // Lowered by the time it has waited here, in whole seconds; at least one is left.
                 const auto left = std::chrono::ceil<std::chrono::seconds>(r.expires - now);
                 props.set<property_id::message_expiry_interval>(static_cast<std::uint32_t>(left.count()));
                 p.props = props;

@@ -100,8 +100,7 @@ public:
 
     bool empty() const { return written_ == end_; }
     std::size_t pending() const { return static_cast<std::size_t>(end_ - written_); }
-    /// Position, counted from the beginning of time, behind the last byte added, and behind the last one
-    /// written.
+    /// Positions, counted from the beginning of time: behind the last byte added, and behind the last written.
     std::uint64_t end_position() const { return end_; }
     std::uint64_t written_position() const { return written_; }
 
@@ -118,7 +117,7 @@ private:
         std::vector<std::string> kept{};
         std::uint64_t ticket = 0;
 
-        void swap(batch& other) {
+        void swap(batch& other) noexcept {
             buffer.swap(other.buffer);
             pieces.swap(other.pieces);
             kept.swap(other.kept);

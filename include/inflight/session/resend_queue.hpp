@@ -15,8 +15,7 @@ using operation = std::uint64_t;
 
 enum class stage : std::uint8_t {
     free,      // An empty slot.
-    waiting,   // Not sent on this connection: the window is full, there is no connection, or it is to be sent
-               // again.
+    waiting,   // Not sent on this connection: no window, no connection, or to be sent again.
     writing,   // QoS 0, handed to the output.
     in_flight, // QoS 1 or 2, sent; `state` says what acknowledgement is awaited.
     settled,   // Has its outcome, which the application has not been told yet.
