@@ -9,7 +9,7 @@ usage() {
     cat <<'EOF'
 Usage: tests/run.sh [PART...] [--seconds N]
 
-Without a part: what CI runs, that is all parts but interop.
+Without a part: what CI runs, that is all parts but interop and benchmark.
 
   unit         the tests of each layer, built with GCC and with Clang
   integration  the client against a Mosquitto that the tests start
@@ -19,6 +19,7 @@ Without a part: what CI runs, that is all parts but interop.
   package      headers alone, every way to get the library, the snippets of the READMEs
   tidy         rules of the code, clang-tidy, ids of the standards' statements
   conformance  the ids of the standards' statements only
+  benchmark    messages per second into a sink; counts as passed when it runs to its end
   all          every part
 
 Exit status: 0 if everything passed, 1 if anything failed, 2 for a word that is not listed here.
@@ -28,7 +29,7 @@ EOF
 
 # ---- Arguments
 
-known="unit integration interop sanitize fuzz package tidy conformance"
+known="unit integration interop sanitize fuzz package tidy conformance benchmark"
 parts=()
 export INFLIGHT_FUZZ_SECONDS=60
 while [ $# -gt 0 ]; do
@@ -39,7 +40,7 @@ while [ $# -gt 0 ]; do
         INFLIGHT_FUZZ_SECONDS=$2
         shift
         ;;
-    all) parts+=(unit integration interop sanitize fuzz package tidy) ;;
+    all) parts+=(unit integration interop sanitize fuzz package tidy benchmark) ;;
     *)
         if [[ " $known " != *" $1 "* ]]; then
             echo "run.sh: unknown part '$1'" >&2
@@ -134,6 +135,7 @@ packages_of() {
     integration) echo "$gcc mosquitto mosquitto-clients python3" ;;
     interop) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt rabbitmq-server" ;;
     tidy) echo "$clang clang-tidy-19" ;;
+    benchmark) echo "$gcc libmosquitto-dev" ;;
     *) echo "$clang" ;;
     esac
 }
@@ -219,6 +221,16 @@ run_fuzz() { build_and_check fuzz fuzz; }
 run_package() { configure_and_check package; }
 run_tidy() { configure_and_check tidy; }
 run_conformance() { configure_and_check conformance; }
+run_benchmark() {
+    if ! quietly configure-release cmake --preset release ||
+        ! quietly build-release cmake --build --preset release --target inflight_throughput; then
+        fail "benchmark: build"
+    elif run "$root/build/release/tests/benchmark/inflight_throughput"; then
+        passed=$((passed + 1))
+    else
+        fail "benchmark"
+    fi
+}
 
 # All at once and before anything is configured: the trees remember which programs they found.
 packages=()

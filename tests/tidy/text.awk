@@ -7,7 +7,7 @@ function is_row(text) { return text ~ /^ *[{].*[}][,;)}]*( *\/\/.*)?$/ }
 FNR == 1 {
     in_table = 0
     # Tests are mostly vectors and tags: tables in all but their braces.
-    limit = FILENAME ~ /^tests\/.*[.][ch]pp$/ ? 140 : 110
+    limit = FILENAME ~ /^tests\/.*[.]([ch]pp|py)$/ ? 140 : 110
 }
 
 /[^ -~\t]/ { breach("not ASCII") }
