@@ -92,6 +92,7 @@ public:
         const std::lock_guard lock(mutex);
         ++settled;
         if (error) failed[number(e.id)] = error;
+        else failed.erase(number(e.id)); // Of an earlier message with this identifier.
         if (callbacks.on_publish) {
             ++published_notes;
             notes.emplace_back(published_note{number(e.id), error});
