@@ -369,3 +369,16 @@ TEST_CASE("resend: identifiers of a resumed session stay taken", "[session][v5:U
     p.resume(version);
     CHECK(p.publish("d", "", qos_1).mid == 3);
 }
+
+TEST_CASE("resend: the acknowledgement timer ends with the messages that are abandoned", "[session]") {
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p(timeout(20s));
+    p.connect(version);
+    p.publish("a", "", qos_1);
+    CHECK(p.sent().size() == 1);
+    p.session.abandon(errc::dropped);
+    CHECK_FALSE(p.session.deadline());
+    p.wait(100s);
+    CHECK(p.sent().empty());
+    CHECK_FALSE(p.session.is_closing());
+}

@@ -177,6 +177,7 @@ public:
         for (const stage at : {stage::in_flight, stage::writing, stage::waiting})
             for (const qos level : {qos::at_most_once, qos::at_least_once})
                 for (const slot s : queue_.sorted(queue_.of(at, level))) settle(s, error, {}, keep_in_store);
+        watched_sequence_ = 0;
     }
 
     std::optional<event::published> next_settled() {
