@@ -128,6 +128,10 @@ public:
         }
     }
 
+    // The client has heard that its session is a new one: the same identifiers again, for other messages. Before that
+    // nobody could tell them apart: a CONNACK with Session Present 0 that gets lost leaves the client with its old state.
+    void session_is_known() { last_id_ = 0; }
+
     bool at_rest() const { return outbox_.empty() && acks_.empty() && out.empty(); }
 
 private:
@@ -443,6 +447,8 @@ private:
             if (const auto* m = std::get_if<event::message>(&*e)) {
                 got_.add(name_of(m->packet));
                 if (m->delivery.qos != qos::at_most_once) pending_.push_back(m->delivery);
+            } else if (const auto* c = std::get_if<event::connected>(&*e)) {
+                if (!c->session_present) server_.session_is_known();
             } else if (const auto* p = std::get_if<event::published>(&*e)) {
                 wish& w = wishes_.at(p->tag);
                 ++w.outcomes;
