@@ -2,6 +2,8 @@
 #pragma once
 
 #include <asio/any_io_executor.hpp>
+#include <asio/execution/context_as.hpp>
+#include <asio/execution_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -10,74 +12,122 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace inflight {
+namespace detail {
+
+// One look-up, and whom to tell. Its thread may outlive the executor's context, and touches that only while
+// there is somebody to tell.
+class lookup {
+public:
+    using endpoints = std::vector<asio::ip::tcp::endpoint>;
+    using handler = std::function<void(std::error_code, endpoints)>;
+
+    lookup(handler done, const asio::any_io_executor& executor)
+        : done_(std::move(done)), work_(asio::prefer(executor, asio::execution::outstanding_work.tracked)) {}
+
+    /// From the thread.
+    static void post(const std::shared_ptr<lookup>& self, std::error_code error, endpoints found) {
+        const std::lock_guard lock(self->mutex_);
+        if (!self->done_) return;
+        asio::post(self->work_, [self, error, found = std::move(found)]() mutable {
+            if (const handler done = self->forget()) done(error, std::move(found));
+        });
+    }
+
+    /// Nobody wants to know any more. The handler is returned, since its end may end who holds this look-up.
+    handler forget() {
+        const std::lock_guard lock(mutex_);
+        work_ = {};
+        return std::exchange(done_, nullptr);
+    }
+
+private:
+    std::mutex mutex_{};
+    handler done_;
+    asio::any_io_executor work_;
+};
+
+// The look-ups of an execution context, to be forgotten when it goes away.
+class lookup_service final : public asio::execution_context::service {
+public:
+    using key_type = lookup_service;
+    static inline asio::execution_context::id id{};
+
+    explicit lookup_service(asio::execution_context& context) : service(context) {}
+
+    void add(const std::shared_ptr<lookup>& one) {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(lookups_, [](const auto& other) { return other.expired(); });
+        lookups_.push_back(one);
+    }
+
+private:
+    void shutdown() override {
+        std::unique_lock lock(mutex_);
+        const auto all = std::exchange(lookups_, {});
+        lock.unlock();
+        for (const auto& one : all)
+            if (const auto l = one.lock()) (void)l->forget();
+    }
+
+    std::mutex mutex_{};
+    std::vector<std::weak_ptr<lookup>> lookups_{};
+};
+
+} // namespace detail
 
 /// Resolves on a thread of its own for each look-up. getaddrinfo() cannot be interrupted, and Asio's resolver
 /// lets the next look-up, and even the destructor of the io_context, wait for one that hangs; here it is left
 /// to itself.
 class detached_resolver {
 public:
-    using endpoints = std::vector<asio::ip::tcp::endpoint>;
-    using handler = std::function<void(std::error_code, endpoints)>;
+    using endpoints = detail::lookup::endpoints;
+    using handler = detail::lookup::handler;
 
     explicit detached_resolver(asio::any_io_executor executor) : executor_(std::move(executor)) {}
     detached_resolver(const detached_resolver&) = delete;
     detached_resolver& operator=(const detached_resolver&) = delete;
     ~detached_resolver() { cancel(); }
 
-    /// Calls `done` on the executor, unless cancel() comes first. One look-up at a time.
+    /// Calls `done` on the executor, unless cancel() comes first, or the executor's context goes away. One
+    /// look-up at a time.
     void resolve(std::string host, std::uint16_t port, handler done) {
         cancel();
-        lookup_ = std::make_shared<lookup>();
-        lookup_->done = std::move(done);
-        lookup_->work = asio::prefer(executor_, asio::execution::outstanding_work.tracked);
-        std::thread([l = lookup_, host = std::move(host), port] {
-            std::error_code error;
-            endpoints found;
-            try { // Asio's own resolver, used blocking, on a context that nobody else knows.
-                asio::io_context context;
-                for (const auto& entry :
-                     asio::ip::tcp::resolver(context).resolve(host, std::to_string(port), error))
-                    found.push_back(entry.endpoint());
-            } catch (const std::exception&) {
-                error = std::make_error_code(std::errc::not_enough_memory);
-            }
-            const std::lock_guard lock(l->mutex);
-            if (l->done)
-                asio::post(l->work, [l, error, found = std::move(found)] { finish(*l, error, found); });
-        }).detach();
+        lookup_ = std::make_shared<detail::lookup>(std::move(done), executor_);
+        auto& context = asio::query(executor_, asio::execution::context_as<asio::execution_context&>);
+        asio::use_service<detail::lookup_service>(context).add(lookup_);
+        try {
+            std::thread([l = lookup_, host = std::move(host), port] { run(l, host, port); }).detach();
+        } catch (const std::system_error& no_thread) {
+            detail::lookup::post(lookup_, no_thread.code(), {});
+        }
     }
 
     /// Forgets the look-up; its thread ends when the system lets it.
     void cancel() {
-        if (!lookup_) return;
-        const std::lock_guard lock(lookup_->mutex);
-        lookup_->done = nullptr;
-        lookup_->work = {}; // The thread may outlive the executor's context, and must not touch it.
+        if (const auto l = std::exchange(lookup_, nullptr)) (void)l->forget();
     }
 
 private:
-    struct lookup {
-        std::mutex mutex{};
-        handler done{}; // Empty: nobody wants to know any more.
-        asio::any_io_executor work{};
-    };
-
-    static void finish(lookup& l, std::error_code error, const endpoints& found) {
-        handler done;
-        {
-            const std::lock_guard lock(l.mutex);
-            done = std::exchange(l.done, nullptr);
-            l.work = {};
+    static void run(const std::shared_ptr<detail::lookup>& l, const std::string& host, std::uint16_t port) {
+        std::error_code error;
+        endpoints found;
+        try { // Asio's own resolver, used blocking, on a context that nobody else knows.
+            asio::io_context context;
+            for (const auto& entry : asio::ip::tcp::resolver(context).resolve(host, std::to_string(port), error))
+                found.push_back(entry.endpoint());
+        } catch (const std::exception&) {
+            error = std::make_error_code(std::errc::not_enough_memory);
         }
-        if (done) done(error, found);
+        detail::lookup::post(l, error, std::move(found));
     }
 
     asio::any_io_executor executor_;
-    std::shared_ptr<lookup> lookup_{};
+    std::shared_ptr<detail::lookup> lookup_{};
 };
 
 } // namespace inflight
