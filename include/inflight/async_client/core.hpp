@@ -154,6 +154,7 @@ protected:
     void opened(std::shared_ptr<Transport> transport, protocol_version version) {
         transport_ = std::move(transport);
         partial_.clear();
+        traced_.clear();
         reading_ = writing_ = paused_ = finished_writing_ = false;
         close_error_ = {};
         step([&] { session_.transport_opened(version); });
@@ -429,23 +430,26 @@ private:
     }
 
     void on(event::published& e) {
-        if (e.tag == observer_tag) return observer_->on_published(e);
-        std::error_code error;
-        if (e.error != errc::none) error = abandon_error_ ? abandon_error_ : make_error_code(e.error);
-        else if (is_refusal(e.reason)) error = e.reason;
-        pending<publish_ack>::of(e.tag)->complete(error, {number(e.id), e.reason});
+        std::error_code error = error_of(e.error);
+        if (!error && is_refusal(e.reason)) error = e.reason;
+        if (e.tag != observer_tag) pending<publish_ack>::of(e.tag)->complete(error, {number(e.id), e.reason});
+        else if (observer_) observer_->on_published(e.id, error);
     }
 
     void on(event::replied& e) {
+        std::error_code error = error_of(e.error);
         if (e.tag == observer_tag || e.tag == 0) {
-            if (observer_) observer_->on_replied(std::move(e));
+            if (observer_) observer_->on_replied(std::move(e), error);
             return;
         }
-        std::error_code error;
-        if (e.error != errc::none) error = abandon_error_ ? abandon_error_ : make_error_code(e.error);
-        else if (!e.reasons.empty() && std::all_of(e.reasons.begin(), e.reasons.end(), is_refusal))
+        if (!error && !e.reasons.empty() && std::all_of(e.reasons.begin(), e.reasons.end(), is_refusal))
             error = e.reasons.front();
         pending<subscribe_ack>::of(e.tag)->complete(error, {number(e.id), std::move(e.reasons)});
+    }
+
+    std::error_code error_of(errc error) const {
+        if (error == errc::none) return {};
+        return abandon_error_ ? abandon_error_ : make_error_code(error);
     }
 
     // Receiving.

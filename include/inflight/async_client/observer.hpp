@@ -11,8 +11,8 @@ struct observer {
     virtual void on_connect_failed(connect_result) {}  // Final: no other attempt is made.
     virtual void on_disconnected(disconnect_result) {} // Had been connected.
     virtual void on_message_queued() {}                // There is one more to take.
-    virtual void on_published(const event::published&) {}
-    virtual void on_replied(event::replied) {} // tag 0: subscriptions were renewed.
+    virtual void on_published(packet_id, std::error_code) {}
+    virtual void on_replied(event::replied, std::error_code) {} // tag 0: subscriptions were renewed.
     virtual void on_oversized(std::string_view, std::size_t) {}
     virtual void on_packet(bool, std::string) {} // True: sent. One printed packet.
     virtual bool wants_packets() const { return false; }

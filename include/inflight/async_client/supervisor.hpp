@@ -83,8 +83,10 @@ public:
         asio::post(this->executor_, [self = self_ptr()] {
             const lock_type l(self->mutex_);
             self->backoff_.reset();
-            if (self->state_ == state::waiting) self->attempt();
-            else if (self->state_ == state::open) self->close({});
+            if (self->state_ == state::waiting) return self->attempt();
+            if (self->state_ != state::open) return;
+            self->reconnects_at_once_ = true;
+            self->close({});
         });
         begin();
     }
@@ -237,7 +239,10 @@ private:
 
     void on_step() override {
         auto& session = this->session_;
-        if (stopping_ == stopping::draining && session.is_connected() && is_drained()) say_goodbye();
+        if (stopping_ == stopping::draining && is_drained()) {
+            if (!session.is_connected()) return on_drain_timeout(); // Nothing to wait for, nobody to tell.
+            say_goodbye();
+        }
         if (!session.is_closing() || !session.output_empty()) return;
         if (stopping_ == stopping::saying_goodbye && session.close_reason() == errc::none)
             return this->finish_writing();
@@ -264,17 +269,35 @@ private:
 
         if (stopping_ == stopping::saying_goodbye) return stop_connecting({}, had_connack);
         if (!had_connack && saw_transport && other_version()) return attempt();
-        const bool fatal = is_fatal(error) &&
-                           !(this->options_.retry_after_refusal && this->options_.retry_after_refusal(error));
         const bool gives_up = !was_connected_ && !this->options_.retry_first_connection;
-        if (fatal || gives_up) return stop_connecting(error, had_connack);
+        const bool fatal = is_fatal(error);
+        if (gives_up || (fatal && !this->options_.retry_after_refusal))
+            return stop_connecting(error, had_connack);
+        state_ = state::waiting;
+        if (fatal) ask_user(error, had_connack);
+        else wait_for_next_attempt(error, had_connack);
+    }
+
+    // The hook is the user's code, so it runs without the lock. If something else happens meanwhile, that counts.
+    void ask_user(std::error_code error, bool had_connack) {
+        asio::post(this->executor_, [self = self_ptr(), error, had_connack, attempt = attempt_] {
+            const bool tries_again = self->options_.retry_after_refusal(error);
+            const lock_type l(self->mutex_);
+            if (self->state_ != state::waiting || self->attempt_ != attempt) return;
+            if (tries_again) self->wait_for_next_attempt(error, had_connack);
+            else self->stop_connecting(error, had_connack);
+        });
+    }
+
+    void wait_for_next_attempt(std::error_code error, bool had_connack) {
+        if (stopping_ == stopping::draining && is_drained()) return stop_connecting({}, had_connack);
         if (had_connack && this->observer_)
             this->observer_->on_disconnected({error, last_.reason, last_.reason_string, false});
+        if (std::exchange(reconnects_at_once_, false)) return attempt();
         if (this->options_.brokers.size() > 1) {
             ++broker_;
             if (!this->options_.brokers_share_sessions) this->session_.server_changed();
         }
-        state_ = state::waiting;
         arm(backoff_.next(random_), [this] {
             if (state_ == state::waiting) attempt();
         });
@@ -311,10 +334,12 @@ private:
     void stop_connecting(std::error_code error, bool had_connack) {
         state_ = state::idle;
         stopping_ = stopping::no;
+        reconnects_at_once_ = false;
         drain_timer_.cancel();
         attempt_timer_.cancel();
         this->final_error_ = error ? error : make_error_code(errc::not_connected);
         const std::size_t left = this->session_.unsettled();
+        this->abandon(this->final_error_); // Before the end is told: who has heard that listens no longer.
         if (this->observer_) {
             if (had_connack || was_connected_)
                 this->observer_->on_disconnected({error, last_.reason, last_.reason_string, true});
@@ -384,6 +409,7 @@ private:
     std::uint64_t attempt_ = 0; // Handlers of an earlier attempt find another number.
     std::size_t broker_ = 0;
     bool version_refused_ = false;                     // By the attempt that is under way.
+    bool reconnects_at_once_ = false;                  // The user has asked for it.
     bool was_connected_ = false;                       // Since begin().
     std::optional<protocol_version> agreed_version_{}; // That of the first CONNACK.
     std::optional<time_point> connected_at_{};

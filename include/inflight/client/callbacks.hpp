@@ -85,25 +85,20 @@ public:
     void on_message_queued() override {
         add(message_note{}, [] {});
     }
-    void on_published(const event::published& e) override {
-        std::error_code error;
-        if (e.error != errc::none) error = e.error;
-        else if (is_refusal(e.reason)) error = e.reason;
+    void on_published(packet_id id, std::error_code error) override {
         const std::lock_guard lock(mutex);
         ++settled;
-        if (error) failed[number(e.id)] = error;
-        else failed.erase(number(e.id)); // Of an earlier message with this identifier.
+        if (error) failed[number(id)] = error;
+        else failed.erase(number(id)); // Of an earlier message with this identifier.
         if (callbacks.on_publish) {
             ++published_notes;
-            notes.emplace_back(published_note{number(e.id), error});
+            notes.emplace_back(published_note{number(id), error});
         }
         changed.notify_all();
     }
-    void on_replied(event::replied e) override {
+    void on_replied(event::replied e, std::error_code error) override {
         const bool refused = std::any_of(e.reasons.begin(), e.reasons.end(), is_refusal);
-        if (e.tag == 0 && !refused && e.error == errc::none) return; // Renewed, and all is well.
-        std::error_code error;
-        if (e.error != errc::none) error = e.error;
+        if (e.tag == 0 && !refused && !error) return; // Renewed, and all is well.
         const std::uint16_t mid = e.tag == 0 ? std::uint16_t{0} : number(e.id);
         add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons)}}, [] {});
     }
