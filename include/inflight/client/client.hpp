@@ -27,11 +27,13 @@ public:
         }
         if (!loop_->in_callback()) {
             join_loop();
+            loop_->wait_until([this] { return !loop_->loop_taken; }); // loop_forever() of another thread.
             loop_->stop_io();
             return;
         }
-        // The thread that is in the callback holds a reference, and cleans up when it comes back.
+        // The thread that is in the callback, and the one for I/O, hold a reference, and clean up when they end.
         loop_->async.implementation().shut_down();
+        loop_->work.reset();
         const std::lock_guard lock(loop_->threads);
         if (loop_->loop_thread.joinable()) loop_->loop_thread.detach();
     }
@@ -177,15 +179,14 @@ public:
         if (loop_->in_callback()) return {errc::would_deadlock};
         loop_->start_io();
         const auto answer = std::make_shared<std::optional<disconnect_status>>();
-        const auto l = loop_;
+        const auto l = loop_; // The client may be destroyed in a callback.
         impl().start_disconnect(drain.value_or(impl().options().drain_timeout), reason_code::success,
                                 [l, answer](std::error_code error, std::size_t left) {
                                     const std::lock_guard lock(l->queue.mutex);
                                     *answer = disconnect_status{error, left};
                                     l->queue.changed.notify_all();
                                 });
-        loop_->pump_until(
-            [&] { return answer->has_value() && (loop_->queue.notes.empty() || loop_->destroyed); });
+        l->pump_until([&] { return answer->has_value() && (l->queue.notes.empty() || l->destroyed); });
         return **answer;
     }
 
@@ -397,9 +398,11 @@ private:
     }
 
     std::error_code wait_for_connect() {
-        loop_->pump_until([&] { return loop_->connects_told == loop_->connects || loop_->destroyed; });
-        const std::lock_guard lock(loop_->queue.mutex);
-        return loop_->connect_error;
+        const auto l = loop_; // The client may be destroyed in a callback.
+        const auto is_told = [&] { return l->connects_told == l->connects; };
+        l->pump_until([&] { return is_told() || l->destroyed; });
+        const std::lock_guard lock(l->queue.mutex);
+        return is_told() ? l->connect_error : make_error_code(errc::shutting_down);
     }
 
     bool join_loop() {

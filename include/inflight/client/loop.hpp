@@ -33,7 +33,7 @@ public:
 
     void start_io() {
         const std::lock_guard lock(threads);
-        if (!io_thread.joinable()) io_thread = std::thread([this] { io.run(); });
+        if (!io_thread.joinable()) io_thread = std::thread([l = shared_from_this()] { l->io.run(); });
     }
 
     /// Runs callbacks until `done()`, which is asked with the queue's mutex held, says so; waits in between,
@@ -43,12 +43,13 @@ public:
         std::unique_lock lock(queue.mutex);
         for (;;) {
             if (done()) return true;
-            if (!queue.notes.empty()) {
+            if (!queue.notes.empty() && !destroyed) {
                 run_one(lock);
                 continue;
             }
             if (!limit) queue.changed.wait(lock);
-            else if (queue.changed.wait_until(lock, *limit) == std::cv_status::timeout && queue.notes.empty())
+            else if (queue.changed.wait_until(lock, *limit) == std::cv_status::timeout &&
+                     (queue.notes.empty() || destroyed))
                 return done();
         }
     }
