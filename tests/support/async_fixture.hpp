@@ -1,0 +1,106 @@
+// A client, a fake server and an io_context that gets its turns while the test waits: everything of the client runs on the
+// test's thread, and a scenario reads from top to bottom.
+#pragma once
+
+#include "catch.hpp"
+#include "fake_server.hpp"
+
+#include <inflight/async_client.hpp>
+
+#include <asio/io_context.hpp>
+
+#include <future>
+
+using namespace inflight;
+using namespace std::chrono_literals;
+
+inline constexpr auto v3 = protocol_version::v3_1_1;
+inline constexpr auto v5 = protocol_version::v5;
+
+constexpr packet_id id(unsigned number) { return packet_id{static_cast<std::uint16_t>(number)}; }
+
+/// Where the handler of an operation leaves what it got.
+template <class Result>
+class outcome {
+public:
+    auto handler() {
+        return [s = state_](std::error_code error, Result r) {
+            ++s->calls;
+            s->error = error;
+            s->result = std::move(r);
+        };
+    }
+    bool is_done() const { return state_->calls != 0; }
+    int calls() const { return state_->calls; }
+    std::error_code error() const { return state_->error; }
+    Result& operator*() const { return state_->result; }
+    Result* operator->() const { return &state_->result; }
+
+private:
+    struct shared {
+        int calls = 0;
+        std::error_code error{};
+        Result result{};
+    };
+    std::shared_ptr<shared> state_ = std::make_shared<shared>();
+};
+
+/// Options for tests: a client id, the server on this machine, and little patience.
+inline client_options options_for(std::uint16_t port, std::optional<protocol_version> version = {}) {
+    client_options o;
+    o.client_id = "c";
+    o.brokers = {{"127.0.0.1", port}};
+    o.version = version;
+    o.reconnect_delay = 10ms;
+    o.max_reconnect_delay = 40ms;
+    o.seed = 1;
+    return o;
+}
+
+/// All that belongs to a test but the client.
+struct async_fixture {
+    asio::io_context io{1};
+    fake_server server;
+
+    explicit async_fixture(fake_server::rule rule = fake_server::scripted, bool is_v6 = false) : server(std::move(rule), is_v6) {
+        server.turn = [this] { turn(); };
+    }
+
+    /// One handler, or a millisecond.
+    void turn() {
+        io.restart();
+        if (io.run_one_for(1ms) == 0) std::this_thread::sleep_for(100us); // Nothing at all to do: the server is at it.
+    }
+
+    template <class Done>
+    void until(std::string_view what, Done&& done) {
+        server.wait_until(what, std::forward<Done>(done));
+    }
+    template <class Result>
+    void wait(const outcome<Result>& o) {
+        until("an operation to complete", [&] { return o.is_done(); });
+    }
+    template <class Result>
+    Result wait(std::future<Result>& f) {
+        until("a future", [&] { return f.wait_for(0s) == std::future_status::ready; });
+        return f.get();
+    }
+    /// Whatever is ready has run when this returns.
+    void settle() {
+        io.restart();
+        while (io.poll() != 0) io.restart();
+    }
+
+    client_options options(std::optional<protocol_version> version = {}) { return options_for(server.port(), version); }
+
+    /// Connects `client`, the server's part included.
+    template <class Client>
+    connect_result connect(Client& client, const connack& answer = {}) {
+        outcome<connect_result> o;
+        client.async_connect(o.handler());
+        server.connect(answer);
+        wait(o);
+        REQUIRE_FALSE(o.error());
+        return *o;
+    }
+};
