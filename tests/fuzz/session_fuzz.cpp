@@ -148,7 +148,6 @@ private:
             const bool was_closing = session_.is_closing();
             const std::size_t taken = session_.received({exact.data(), exact.size()}, now_);
             check(taken <= exact.size() && (taken == 0 || !was_closing), "no more is taken than there is");
-            if (session_.is_connected()) got_connack_ = true;
             take_events();
             if (taken == 0) return;
             inbox_.erase(0, taken);
@@ -273,6 +272,8 @@ private:
             if (const auto* m = std::get_if<event::message>(&*e)) {
                 check(!m->packet.topic.empty(), "a delivered message has its topic");
                 if (deliveries_.size() < 1000) deliveries_.push_back(m->delivery);
+            } else if (std::get_if<event::connected>(&*e)) {
+                got_connack_ = true;
             } else if (const auto* p = std::get_if<event::published>(&*e)) {
                 check(open_.erase(p->tag) == 1, "one outcome for each accepted publish");
             }
