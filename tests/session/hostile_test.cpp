@@ -115,7 +115,7 @@ TEST_CASE("hostile: acknowledgements of any kind for any identifier leave the se
         };
         for (int i = 0; i != 60 && !p.session.is_closing(); ++i) {
             const std::string payload(random() % 3 == 0 ? 6000 : 5, 'x');
-            const auto guess = id(1 + random() % 6);
+            const auto guess = id(static_cast<unsigned>(1 + random() % 6));
             switch (random() % 8) {
                 case 0:
                 case 1: accepted += p.publish("t", payload, static_cast<qos>(random() % 3)) ? 1 : 0; break;

@@ -198,7 +198,7 @@ public:
     /// 3.1.1 sends the message again on the live connection; 5.0 forbids that, and asks for a new connection.
     errc deadline_reached(time_point now) {
         if (!deadline() || now < ack_due_) return errc::none;
-        if (link_.output.written_position() < watched_end_) { // It has not even left: no use in sending it twice.
+        if (link_.output.written_position() < watched_end_) { // It has not even left: once is enough.
             ack_due_ = now + ack_wait_;
             return errc::none;
         }

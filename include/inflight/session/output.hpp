@@ -100,7 +100,7 @@ public:
 
     bool empty() const { return written_ == end_; }
     std::size_t pending() const { return static_cast<std::size_t>(end_ - written_); }
-    /// Positions, counted from the beginning of time: behind the last byte added, and behind the last written.
+    /// Positions, counted from the beginning of time: behind the last byte added, behind the last written.
     std::uint64_t end_position() const { return end_; }
     std::uint64_t written_position() const { return written_; }
 
