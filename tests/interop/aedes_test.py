@@ -1,0 +1,70 @@
+"""The examples against aedes, a broker for Node.js that speaks 3.1.1 only. Needs npm and its registry."""
+import pathlib
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import os
+import shutil
+import unittest
+
+from programs import (FINISHED, Program, example, holds, main, run_pair, same, side_by_side,
+                      temporary_directory)
+
+VERSION = "0.51.3"
+SCRIPT = pathlib.Path(__file__).with_name("aedes_broker.js")
+
+
+def install(directory):
+    """aedes from npm; why not, if that is not possible."""
+    if not shutil.which("npm") or not shutil.which("node"):
+        return "npm is not installed"
+    (pathlib.Path(directory) / "package.json").write_text("{}")
+    environment = os.environ | {"npm_config_fetch_retries": "1", "npm_config_fetch_timeout": "30000"}
+    with Program("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"aedes@{VERSION}",
+                 cwd=directory, env=environment) as npm:
+        try:
+            status = npm.finish(120)
+        except AssertionError:
+            return f"npm install aedes does not end\n{npm}"
+        return None if status == 0 else f"npm install aedes fails\n{npm}"
+
+
+class Aedes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        directory = cls.enterClassContext(temporary_directory())
+        missing = install(directory)
+        if missing:
+            raise unittest.SkipTest(missing)
+        shutil.copy(SCRIPT, directory)
+        cls.broker = cls.enterClassContext(Program("node", SCRIPT.name, cwd=directory))
+        cls.broker.wait_line(lambda line: line.startswith("port "))
+        cls.broker.port = int(cls.broker.out[0].split()[1])
+
+    def test_publisher_and_subscriber_print_what_is_promised(self):
+        # Without a version the client tries 5.0, is refused, and falls back by itself.
+        side_by_side({f"version {v}, QoS {q}": lambda v=v, q=q: run_pair(self.broker, f"pair/{v}/{q}", q, v)
+                      for v in (None, "3.1.1") for q in (0, 1, 2)}, workers=2)
+
+    def test_a_required_version_does_not_fall_back(self):
+        with example("publisher", self.broker, "--version", "5") as p:
+            same(p.finish(), 1, "exit status", p)
+            holds(not any(line.startswith(("Connected", "Sent")) for line in p.out), "output", p)
+            holds(p.err, "says why", p)
+            holds(p.seconds < 5, f"took {p.seconds} s", p)
+
+    def test_a_bad_password_is_refused_and_a_good_one_is_not(self):
+        for options in ([], ["--version", "3.1.1"]):
+            with example("publisher", self.broker, "--user", "jane", "--password", "wrong", *options) as p:
+                same(p.finish(), 1, "exit status", p)
+                same(p.out, ["Failed to connect, return code 4"], "output", p)
+            with example("publisher", self.broker, "--user", "jane", "--password", "secret", "--interval", 0,
+                         *options) as p:
+                same(p.finish(), 0, "exit status", p)
+                same(p.out[-1], FINISHED, "last line", p)
+
+
+if __name__ == "__main__":
+    main()
