@@ -132,8 +132,8 @@ packages_of() {
     local clang="$gcc clang-19 libclang-rt-19-dev llvm-19"
     case $1 in
     conformance) echo "$gcc" ;;
-    integration) echo "$gcc mosquitto mosquitto-clients python3" ;;
-    interop) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt rabbitmq-server" ;;
+    integration) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt" ;;
+    interop) echo "$gcc mosquitto python3 rabbitmq-server tshark" ;; # npm too, if it is there
     tidy) echo "$clang clang-tidy-19" ;;
     benchmark) echo "$gcc libmosquitto-dev" ;;
     *) echo "$clang" ;;
