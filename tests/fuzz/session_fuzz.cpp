@@ -117,7 +117,7 @@ private:
             case 0: session_.disconnect(static_cast<reason_code>(in_.byte())); break;
             case 1: session_.fail(errc::timed_out); break;
             case 2: session_.server_changed(); break;
-            case 3: session_.abandon(errc::dropped); break;
+            case 3: session_.abandon(errc::not_connected); break;
             case 4: session_.set_max_queued_messages(in_.byte()); break;
             default: receive(std::string_view("\xD0\0", 2)); break;
         }

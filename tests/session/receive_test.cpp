@@ -329,6 +329,32 @@ TEST_CASE("receive: more open messages than our Receive Maximum end the connecti
     CHECK(p.sent().back() == "DISCONNECT reason='receive maximum exceeded' (147)");
 }
 
+// Mosquitto 2.0.11 with max_inflight_messages 0, seen in tests/bad_network: each connection ended like the one before.
+TEST_CASE("receive: a broker that repeats more than our Receive Maximum is let through, until the connection ends",
+          "[session][v5:MQTT-3.3.4-9]") {
+    session_options options = kept_session();
+    options.receive_maximum = 1;
+    scripted_peer p(options);
+    p.connect(v5);
+    p.cut();
+    p.resume(v5);
+    const auto repeats = [](unsigned number, qos level) {
+        publish out = sends(number, level);
+        out.dup = true;
+        return out;
+    };
+    for (const unsigned i : {1u, 2u}) CHECK(p.gets(repeats(i, qos_1)).size() == 1);
+    CHECK(p.gets(repeats(3, qos_2)).size() == 1);
+    CHECK(p.gets(sends(4, qos_1)).size() == 1);
+    for (const delivery& d : p.deliveries) CHECK(p.session.acknowledge(d) == errc::none);
+    CHECK_FALSE(p.session.is_closing());
+    p.cut();
+    p.resume(v5);
+    p.gets(sends(5, qos_1));
+    p.gets(sends(6, qos_1));
+    CHECK(p.session.close_reason() == errc::receive_maximum_exceeded);
+}
+
 TEST_CASE("receive: a repeat of an open QoS 2 identifier takes no second unit, QoS 0 none at all",
           "[session][v5:MQTT-3.3.4-9]") {
     session_options options = test_options();

@@ -376,7 +376,7 @@ TEST_CASE("resend: the acknowledgement timer ends with the messages that are aba
     p.connect(version);
     p.publish("a", "", qos_1);
     CHECK(p.sent().size() == 1);
-    p.session.abandon(errc::dropped);
+    p.session.abandon(errc::not_connected);
     CHECK_FALSE(p.session.deadline());
     p.wait(100s);
     CHECK(p.sent().empty());

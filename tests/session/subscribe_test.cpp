@@ -399,6 +399,26 @@ TEST_CASE("subscribe: a renewal that the link cuts is made once on the next conn
     CHECK(p.sent().size() == 1);
 }
 
+TEST_CASE("subscribe: a lost CONNACK may have been that of a new session: subscriptions are renewed", "[session]") {
+    scripted_peer p;
+    p.connect();
+    (void)p.subscribe("a");
+    p.carry();
+    p.gets(granted(1));
+    p.cut();
+    p.open(); // Its CONNACK does not arrive.
+    p.cut();
+    p.resume();
+    CHECK(starts(p.sent(), 0, "SUBSCRIBE"));
+    p.cut();
+    p.resume(); // The one before was answered.
+    CHECK(starts(p.sent(), 0, "SUBSCRIBE")); // Renewed again: that renewal had no SUBACK.
+    p.gets(granted(3));
+    p.cut();
+    p.resume();
+    CHECK(p.sent().empty());
+}
+
 TEST_CASE("subscribe: a broker without wildcards still gets the renewals it can take",
           "[session][v5:U5-19]") {
     scripted_peer p;

@@ -21,14 +21,14 @@ enum class errc {
     password_without_user_name, empty_client_id, unknown_packet_type, unknown_property,
     property_not_allowed, property_repeated, property_value, reason_not_allowed,
     // A packet that must not be said here.
-    unexpected_packet, session_not_known, session_present_on_refusal, reply_count, receive_maximum_exceeded,
+    unexpected_packet, session_not_known, reply_count, receive_maximum_exceeded,
     topic_alias_invalid, topic_alias_unknown, qos_not_supported, retain_not_supported,
     wildcards_not_supported, shared_not_supported, subscription_identifiers_not_supported,
     no_assigned_client_id,
     // The connection and the client.
     keep_alive_timeout, ack_timeout, connect_timeout, connection_lost, connection_refused,
     server_disconnected, version_refused, not_connected, session_lost, downgraded_qos, message_expired,
-    queue_full, dropped, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down, would_deadlock,
+    queue_full, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down, would_deadlock,
     timed_out, already_running, not_running, invalid_argument, not_supported,
 };
 
@@ -73,7 +73,6 @@ inline constexpr auto errc_table = [] {
 
         {errc::unexpected_packet, rc::protocol_error, "", "packet not expected in this state"},
         {errc::session_not_known, rc::protocol_error, "v5:MQTT-3.2.2-4", "broker resumes a session that this client does not have"},
-        {errc::session_present_on_refusal, rc::protocol_error, "v5:MQTT-3.2.2-6", "CONNACK refuses and shows a session at once"},
         {errc::reply_count, rc::protocol_error, "v5:MQTT-3.8.4-6", "reply has not one reason code for each filter"},
         {errc::receive_maximum_exceeded, rc::receive_maximum_exceeded, "v5:MQTT-3.3.4-9", "broker sends more messages than the Receive Maximum allows"},
         {errc::topic_alias_invalid, rc::topic_alias_invalid, "v5:MQTT-3.3.2-8", "topic alias is zero or above the Topic Alias Maximum"},
@@ -97,7 +96,6 @@ inline constexpr auto errc_table = [] {
         {errc::downgraded_qos, rc::success, "", "broker acknowledged a QoS 2 message as QoS 1"},
         {errc::message_expired, rc::success, "", "message expired before it was sent"},
         {errc::queue_full, rc::success, "", "too many messages or bytes are waiting"},
-        {errc::dropped, rc::success, "", "message was dropped to make room for another"},
         {errc::packet_ids_exhausted, rc::success, "v5:MQTT-2.2.1-3", "all 65,535 packet identifiers are in use"},
         {errc::unknown_packet_id, rc::success, "", "no message with this packet identifier awaits an acknowledgement"},
         {errc::stale_delivery, rc::success, "", "message belongs to an earlier connection and cannot be acknowledged any more"},

@@ -31,6 +31,7 @@ public:
     /// [v5:MQTT-3.2.2-4].
     void transport_opened(protocol_version version) {
         link_.open(version);
+        ++unanswered_connects_;
         asked_for_client_id_ = options_.client_id.empty() && version == protocol_version::v5;
         const properties<packet_type::connect> props = connect_properties();
         connect p{.clean_start = clean_start(version),
@@ -281,7 +282,9 @@ private:
         incoming_.connected(resumed);
         event_ = event::connected{&connack_, link_.version, resumed, lost};
         has_state_ = was_connected_ = true;
-        requests_.connected(lost); // Before the messages: a subscription of ours may be for them.
+        // A CONNACK that was lost on its way may have been that of a new session, without our subscriptions.
+        const bool unsure = std::exchange(unanswered_connects_, 0) > 1;
+        requests_.connected(lost || unsure); // Before the messages: a subscription of ours may be for them.
         outgoing_.connected(resumed, now);
     }
 
@@ -392,6 +395,7 @@ private:
     std::size_t skip_ = 0; // Bytes of an oversized packet still to come.
     std::optional<time_point> paused_at_{};
     bool has_state_ = false;           // The broker may hold a session that is ours.
+    unsigned unanswered_connects_ = 0; // Since the last CONNACK.
     bool was_connected_ = false;       // There has been a session, so that one can be lost.
     bool asked_for_client_id_ = false; // CONNECT had none.
 };
