@@ -90,7 +90,7 @@ struct pair_of_clients {
     std::string error{};
 
     pair_of_clients(protocol_version v, qos q, unsigned n, std::size_t at_a_time)
-        : publisher(io, options(to_publisher.port(), "publisher", v)),
+        : publisher(io, options(to_publisher.port(), "publisher", v).keep_session_for(1h)),
           subscriber(io, options(to_subscriber.port(), "subscriber", v).keep_session_for(1h)), version(v), level(q), count(n),
           window(at_a_time), outcomes(n), arrivals(n) {
         to_subscriber.observe([this](const auto& p) { repeats(p); });
@@ -245,7 +245,9 @@ TEST_CASE("bad network: connections cut at random bytes lose nothing, double no 
     d.report("cut");
     d.check_completions();
     d.check_arrivals();
-    if (level == qos::exactly_once) CHECK(d.duplicates() == 0);
+    if (level == qos::exactly_once && d.duplicates() != 0) {
+        FAIL_CHECK(d.duplicates() << " duplicates, " << d.unexplained_duplicates() << " of them not the broker's\n" << d.state());
+    }
 }
 
 TEST_CASE("bad network: a broker that is stopped and started three times loses nothing", "[bad_network]") {

@@ -22,6 +22,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <future>
@@ -163,7 +164,11 @@ public:
     }
 
 private:
-    static constexpr std::size_t max_lines = 3'000;
+    // INFLIGHT_TRACE_LINES in the environment for more.
+    static std::size_t max_lines() {
+        const char* const given = std::getenv("INFLIGHT_TRACE_LINES");
+        return given ? std::strtoul(given, nullptr, 10) : 3'000;
+    }
     static constexpr std::size_t high_water = 256 * 1024; // Bytes that wait to be written, above which reading stops.
     static constexpr std::size_t both = 2;
     static std::size_t index(direction to) { return static_cast<std::size_t>(to); }
@@ -420,7 +425,7 @@ private:
         const std::chrono::duration<double> at = clock::now() - started_;
         std::snprintf(head, sizeof head, "%8.3f #%zu %c ", at.count(), number, what);
         lines_.push_back(head + std::move(text));
-        if (lines_.size() <= max_lines) return;
+        if (lines_.size() <= max_lines_) return;
         lines_.pop_front();
         ++lines_lost_;
     }
@@ -443,6 +448,7 @@ private:
     std::vector<clock::time_point> accepted_{};
     std::set<std::shared_ptr<connection>> connections_{};
     bool recording_ = true;
+    const std::size_t max_lines_ = max_lines();
     std::deque<std::string> lines_{};
     std::size_t lines_lost_ = 0;
     const clock::time_point started_ = clock::now();

@@ -313,7 +313,8 @@ private:
     bool may_take() {
         if (!inbound_.is_full()) return true;
         const bool awaiting = session_.in_flight() != 0 || session_.open_requests() != 0;
-        const bool drops = session_.version() == protocol_version::v5 &&
+        const bool drops = session_.version() == protocol_version::v5 && // By a broker that keeps to our limit.
+                           session_.unacknowledged() <= session_.options().receive_maximum &&
                            options_.on_inbound_overflow == inflight::inbound_overflow::drop_qos_0;
         if (!inbound_.is_overfull() && (awaiting || drops)) return true;
         if (awaiting) {

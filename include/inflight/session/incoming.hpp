@@ -68,8 +68,8 @@ public:
         if (const errc bad = resolve_alias(p); bad != errc::none) return {bad};
         switch (p.qos) {
             case qos::at_most_once: return {errc::none, true, {0, link_.number, {}, p.qos}};
-            case qos::at_least_once: return publish_qos_1(p.id);
-            case qos::exactly_once: return publish_qos_2(p.id);
+            case qos::at_least_once: return publish_qos_1(p.id, p.dup);
+            case qos::exactly_once: return publish_qos_2(p.id, p.dup);
         }
         return {errc::bad_enumerator};
     }
@@ -100,6 +100,7 @@ public:
     void closed() {
         aliases_.clear(); // [v5:MQTT-3.3.2-7]
         open_ = 0;
+        is_limit_waived_ = false;
         order_1_.clear();
         order_2_.clear();
         received_.for_each([](packet_id, received& r) { r.counted = r.queued = false; });
@@ -131,26 +132,32 @@ private:
         bool counted = false;      // Takes a unit of our Receive Maximum on this connection.
     };
 
-    errc take_unit() { // [v5:MQTT-3.3.4-9]
-        if (link_.v5() && open_ >= options_.receive_maximum) return errc::receive_maximum_exceeded;
+    // [v5:MQTT-3.3.4-9] But where repeats exceed the limit, it is given up for this connection: Mosquitto 2.0.11
+    // without limits of its own repeats all that it holds at once and then forgets to count. Closed for that, it
+    // would do so again on every later connection, and no message would ever get through.
+    errc take_unit(bool dup) {
+        if (link_.v5() && open_ >= options_.receive_maximum && !is_limit_waived_) {
+            if (!dup) return errc::receive_maximum_exceeded;
+            is_limit_waived_ = true;
+        }
         ++open_;
         return errc::none;
     }
 
-    arrival
-    publish_qos_1(packet_id id) { // No table: the same identifier may be a new message. [v5:MQTT-4.3.2-5]
-        if (const errc bad = take_unit(); bad != errc::none) return {bad};
+    // No table: the same identifier may be a new message. [v5:MQTT-4.3.2-5]
+    arrival publish_qos_1(packet_id id, bool dup) {
+        if (const errc bad = take_unit(dup); bad != errc::none) return {bad};
         const delivery d{order_1_.end(), link_.number, id, qos::at_least_once};
         order_1_.push({.id = id});
         return {errc::none, true, d};
     }
 
-    arrival publish_qos_2(packet_id id) {
+    arrival publish_qos_2(packet_id id, bool dup) {
         received* known = received_.find(id);
         const flow_step* step = find_step(receiver_flow, known ? flow::await_pubrel : flow::none,
                                           packet_type::publish, reason_code::success, link_.version);
         if (!known || !known->counted) {
-            if (const errc bad = take_unit(); bad != errc::none) return {bad};
+            if (const errc bad = take_unit(dup); bad != errc::none) return {bad};
         }
         if (!known) known = &received_.set(id, received{.sequence = ++last_sequence_});
         known->counted = true;
@@ -231,6 +238,7 @@ private:
     std::vector<std::string> aliases_{};
     std::size_t open_ = 0; // QoS 1 and 2 messages that take a unit of our Receive Maximum.
     std::uint64_t last_sequence_ = 0;
+    bool is_limit_waived_ = false; // The broker does not keep to our Receive Maximum on this connection.
 };
 
 } // namespace inflight
