@@ -70,6 +70,7 @@ public:
         disconnect_reason_ = reason;
         asio::post(this->executor_, [self = self_ptr(), drain] {
             const lock_type l(self->mutex_);
+            if (self->stopping_ != stopping::draining) return; // The last answer came in between.
             self->set_drain_timer(drain);
             if (!self->session_.is_connected() && self->is_drained()) return self->on_drain_timeout();
             self->step([] {});
