@@ -124,6 +124,11 @@ public:
         return f(session_);
     }
 
+    void flush_soon() {
+        const lock_type lock(mutex_);
+        schedule_flush();
+    }
+
     void set_manual_ack(bool manual) {
         const lock_type lock(mutex_);
         options_.manual_ack = manual;

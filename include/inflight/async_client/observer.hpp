@@ -16,6 +16,7 @@ struct observer {
     virtual void on_oversized(std::string_view, std::size_t) {}
     virtual void on_packet(bool, std::string) {} // True: sent. One printed packet.
     virtual bool wants_packets() const { return false; }
+    virtual bool has_message_in_hand() const { return false; } // It will be acknowledged shortly.
 
 protected:
     ~observer() = default;

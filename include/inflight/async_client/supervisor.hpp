@@ -7,6 +7,8 @@
 #include <inflight/async_client/backoff.hpp>
 #include <inflight/async_client/core.hpp>
 
+#include <atomic>
+
 namespace inflight::detail {
 
 template <class Transport, session_store Store, class Mutex>
@@ -67,6 +69,7 @@ public:
         this->assign_cancellation(op, disconnecting_);
         if (stopping_ != stopping::no) return;
         stopping_ = stopping::draining;
+        is_leaving_ = true;
         disconnect_reason_ = reason;
         asio::post(this->executor_, [self = self_ptr(), drain] {
             const lock_type l(self->mutex_);
@@ -114,6 +117,9 @@ public:
         });
     }
 
+    /// disconnect() has been called, and no connect() since then. Takes no lock.
+    bool is_leaving() const { return is_leaving_; }
+
     bool is_idle() {
         const lock_type lock(this->mutex_);
         return state_ == state::idle;
@@ -159,6 +165,7 @@ private:
         if (state_ != state::idle) return;
         state_ = state::waiting;
         stopping_ = stopping::no;
+        is_leaving_ = false;
         this->final_error_ = {};
         was_connected_ = false;
         if (!agreed_version_) this->preferred_ = this->options_.version.value_or(protocol_version::v5);
@@ -242,7 +249,7 @@ private:
         auto& session = this->session_;
         if (stopping_ == stopping::draining && is_drained()) {
             if (!session.is_connected()) return on_drain_timeout(); // Nothing to wait for, nobody to tell.
-            say_goodbye();
+            if (!this->observer_ || !this->observer_->has_message_in_hand()) say_goodbye();
         }
         if (!session.is_closing() || !session.output_empty()) return;
         if (stopping_ == stopping::saying_goodbye && session.close_reason() == errc::none)
@@ -406,6 +413,7 @@ private:
     backoff backoff_{};
     state state_ = state::idle;
     stopping stopping_ = stopping::no;
+    std::atomic<bool> is_leaving_{false};
     transport_ptr opening_{};
     std::uint64_t attempt_ = 0; // Handlers of an earlier attempt find another number.
     std::size_t broker_ = 0;

@@ -68,12 +68,16 @@ public:
         failed{}; // Outcomes of the latest publishes with these identifiers.
     std::uint64_t settled = 0;                         // Publishes with an outcome, ever.
     std::size_t published_notes = 0, log_notes = 0;
+    std::size_t held_back = 0;                // Messages that came too late: they wait for the next connection.
+    std::atomic<bool> message_in_hand{false}; // A callback has one.
     bool is_final = true;             // There is no connection, and will be none unless one is asked for.
     std::error_code final_error = errc::not_connected;
 
     // Observer: called by the client with its own lock held.
 
-    void on_connected(connect_result r) override { add(std::move(r), [] {}); }
+    void on_connected(connect_result r) override {
+        add(std::move(r), [&] { notes.insert(notes.end(), std::exchange(held_back, 0), note(message_note{})); });
+    }
     void on_connect_failed(connect_result r) override {
         add(r, [&] { finish(r.error); });
     }
@@ -108,6 +112,7 @@ public:
     }
     void on_packet(bool sent, std::string line) override { log((sent ? "> " : "< ") + line); }
     bool wants_packets() const override { return wants_packets_; }
+    bool has_message_in_hand() const override { return message_in_hand; }
 
     void set_wants_packets(bool wants) { wants_packets_ = wants; }
 

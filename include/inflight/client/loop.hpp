@@ -173,7 +173,24 @@ private:
         call(n.is_subscribe ? c.on_subscribe : c.on_unsubscribe, n.outcome);
     }
 
+    // A message that a callback has is acknowledged before DISCONNECT goes out. After disconnect() no other is
+    // given to one: it could not be acknowledged any more, and would come again with the next session.
+    struct message_in_hand {
+        client_loop& loop;
+        explicit message_in_hand(client_loop& l) : loop(l) { loop.queue.message_in_hand = true; }
+        ~message_in_hand() {
+            loop.queue.message_in_hand = false;
+            if (loop.async.implementation().is_leaving()) loop.async.implementation().flush_soon();
+        }
+    };
+
     void tell(const callbacks& c, const callback_queue::message_note&) {
+        const message_in_hand mine(*this);
+        if (async.implementation().is_leaving()) {
+            const std::lock_guard lock(queue.mutex);
+            ++queue.held_back;
+            return;
+        }
         const auto m = async.implementation().try_receive();
         if (!m) return;
         bool manual = false;
