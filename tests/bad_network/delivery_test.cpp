@@ -6,6 +6,7 @@
 
 #include <inflight/async_client.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -88,15 +89,30 @@ struct pair_of_clients {
     unsigned arrived = 0; // Messages that have arrived at least once.
     bool ended = false;   // The last message of all has arrived.
     std::string error{};
+    std::atomic<unsigned> complaints{0}, limit_complaints{0};
 
     pair_of_clients(protocol_version v, qos q, unsigned n, std::size_t at_a_time)
         : publisher(io, options(to_publisher.port(), "publisher", v).keep_session_for(1h)),
           subscriber(io, options(to_subscriber.port(), "subscriber", v).keep_session_for(1h)), version(v), level(q), count(n),
           window(at_a_time), outcomes(n), arrivals(n) {
-        to_subscriber.observe([this](const auto& p) { repeats(p); });
+        to_publisher.observe([this](const auto& p) { note_complaint(p); });
+        to_subscriber.observe([this](const auto& p) {
+            note_complaint(p);
+            repeats(p);
+        });
     }
     ~pair_of_clients() {
+        to_publisher.observe({});
         to_subscriber.observe({});
+    }
+
+    // A DISCONNECT with an error: a client finds fault with the broker. It may where Mosquitto 2.0.11, after a session is
+    // resumed, forgets the Receive Maximum.
+    void note_complaint(const faulty_proxy::passing& p) {
+        const auto* const d = p.as<disconnect>();
+        if (!d || !is_refusal(d->reason)) return;
+        if (d->reason == reason_code::receive_maximum_exceeded) ++limit_complaints;
+        else ++complaints;
     }
 
     template <class Done>
@@ -192,6 +208,7 @@ struct pair_of_clients {
         CHECK(failed == 0);
         CHECK(twice_completed == 0);
         CHECK(publisher.unsettled() == 0);
+        if (complaints != 0) FAIL_CHECK(complaints << " connections ended by a client\n" << state());
     }
 
     void check_arrivals() {
@@ -220,7 +237,7 @@ struct pair_of_clients {
         std::cout << what << ", " << name_of(version) << ", QoS " << int(level) << ": " << completed << " completed, " << arrived
                   << " arrived, " << duplicates() << " duplicates; " << to_publisher.accepted().size() << " + "
                   << to_subscriber.accepted().size() << " connections, " << to_publisher.cuts() << " + " << to_subscriber.cuts()
-                  << " cuts" << std::endl;
+                  << " cuts, " << limit_complaints << " times too many for the Receive Maximum" << std::endl;
     }
 };
 

@@ -13,8 +13,9 @@
 
 #include <inflight/codec.hpp>
 
-#include <asio/ip/tcp.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
@@ -431,6 +432,7 @@ private:
     }
 
     asio::io_context io_{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
     tcp::acceptor acceptor_{io_};
     std::thread thread_{};
     std::uint16_t upstream_, port_ = 0;
