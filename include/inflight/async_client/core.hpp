@@ -104,6 +104,7 @@ public:
 
     std::error_code acknowledge(const delivery& d, reason_code reason) override {
         const lock_type lock(mutex_);
+        if (final_error_ == errc::shutting_down) return final_error_;
         const errc bad = session_.acknowledge(d, reason);
         schedule_flush();
         return bad == errc::none ? std::error_code{} : make_error_code(bad);

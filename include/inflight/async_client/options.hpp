@@ -11,6 +11,7 @@ namespace inflight {
 struct broker {
     std::string host = "localhost";
     std::uint16_t port = 1883;
+    friend bool operator==(const broker&, const broker&) = default;
 };
 
 /// What becomes of QoS 0 messages when the inbound queue is full (5.0; in 3.1.1 reading always pauses).

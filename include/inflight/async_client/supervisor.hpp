@@ -44,8 +44,11 @@ public:
 
     void set_brokers(std::vector<broker> brokers) {
         const lock_type lock(this->mutex_);
+        if (brokers == this->options_.brokers) return;
         this->options_.brokers = std::move(brokers);
         broker_ = 0;
+        agreed_version_.reset(); // The others may speak another one, and know nothing of the session.
+        if (!this->options_.brokers_share_sessions) this->session_.server_changed();
     }
 
     void set_reconnect_delay(std::chrono::milliseconds first, std::chrono::milliseconds greatest) {
