@@ -1,0 +1,244 @@
+// Many threads, and the end of a client at any moment.
+#include "client_support.hpp"
+
+TEST_CASE("client: eight threads publish while callbacks publish and subscribe, and every outcome is told once", "[client]") {
+    constexpr int threads = 8, each = 200;
+    fake_server server(fake_server::broker);
+    client c(test_options());
+    std::atomic<int> outcomes = 0, failures = 0, accepted = 0, messages = 0;
+    c.on_publish([&](std::uint16_t mid, std::error_code error) {
+        ++outcomes;
+        if (error) ++failures;
+        if (mid % 50 == 0 && c.publish("echo", "from on_publish", qos::at_least_once)) ++accepted;
+    });
+    c.on_message([&](const received_message& m) {
+        ++messages;
+        if (messages % 20 == 0) {
+            c.subscribe("other/" + m.payload);
+            c.message_callback_add("none/" + m.payload, [](const received_message&) {});
+            if (c.publish("echo/from/callback", m.payload, qos::exactly_once)) ++accepted;
+        }
+        (void)c.is_connected();
+        (void)c.unsettled();
+    });
+    c.loop_start();
+    REQUIRE_FALSE(c.connect(here, server.port()));
+    REQUIRE(c.subscribe("in", qos::exactly_once));
+    std::vector<std::thread> all;
+    for (int t = 0; t != threads; ++t)
+        all.emplace_back([&, t] {
+            for (int i = 0; i != each; ++i) {
+                const auto r = c.publish("in", std::to_string(t * each + i), static_cast<qos>(i % 3));
+                if (r) ++accepted;
+                if (i % 50 == 49) (void)c.wait_for_publish(r.mid, 20s);
+            }
+        });
+    for (std::thread& t : all) t.join();
+    until([&] { return messages == threads * each && outcomes == accepted; });
+    const auto end = c.disconnect();
+    CHECK_FALSE(end.error);
+    CHECK(end.unacknowledged == 0);
+    CHECK(outcomes == accepted);
+    CHECK(failures == 0);
+}
+
+TEST_CASE("client: settings, callbacks and the loop may be changed by several threads at once", "[client]") {
+    fake_server server(fake_server::broker);
+    client c(test_options());
+    REQUIRE_FALSE(c.connect(here, server.port()));
+    std::atomic<bool> stop = false;
+    std::vector<std::thread> all;
+    const auto over_and_over = [&](auto f) {
+        all.emplace_back([&stop, f] {
+            while (!stop) f();
+        });
+    };
+    over_and_over([&] {
+        (void)c.loop_start();
+        std::this_thread::sleep_for(1ms);
+        (void)c.loop_stop();
+    });
+    over_and_over([&] {
+        c.on_message([](const received_message&) {});
+        c.on_publish([](std::uint16_t, std::error_code) {});
+        c.on_connect(nullptr);
+        c.message_callback_add("a", [](const received_message&) {});
+        c.message_callback_remove("a");
+        c.enable_logger([](std::string_view) {});
+        c.enable_logger(nullptr);
+    });
+    over_and_over([&] {
+        c.max_inflight_messages_set(5);
+        c.max_queued_messages_set(100);
+        c.username_pw_set("a", "b");
+        c.will_set("w", "x");
+        c.will_clear();
+        c.reconnect_delay_set(1ms, 5ms);
+        c.manual_ack_set(false);
+    });
+    over_and_over([&] { (void)c.publish("in", "x", qos::at_least_once); });
+    over_and_over([&] {
+        (void)c.reconnect();
+        std::this_thread::sleep_for(5ms);
+    });
+    std::this_thread::sleep_for(300ms);
+    stop = true;
+    for (std::thread& t : all) t.join();
+    c.max_queued_messages_set(0);
+    const auto r = c.publish("in", "last", qos::at_least_once);
+    CHECK(r);
+    CHECK_FALSE(c.wait_for_publish(r.mid, 20s));
+    CHECK_FALSE(c.disconnect().error);
+}
+
+TEST_CASE("client: two threads that disconnect are both answered", "[client]") {
+    fake_server server(fake_server::broker);
+    client c(test_options());
+    const bool loops = GENERATE(true, false);
+    if (loops) c.loop_start();
+    REQUIRE_FALSE(c.connect(here, server.port()));
+    auto one = std::async(std::launch::async, [&] { return c.disconnect().error; });
+    auto two = std::async(std::launch::async, [&] { return c.disconnect().error; });
+    const auto first = one.get(), second = two.get();
+    CHECK((!first || !second));
+    CHECK((!first || first == errc::not_connected));
+    CHECK((!second || second == errc::not_connected));
+}
+
+TEST_CASE("client: it may be destroyed with a thousand messages open, and tells nobody", "[client]") {
+    const bool loops = GENERATE(true, false);
+    fake_server server(fake_server::accepting);
+    std::atomic<bool> is_gone = false, wrong = false;
+    {
+        client c(test_options());
+        c.on_publish([&](std::uint16_t, std::error_code) { wrong = true; });
+        if (loops) c.loop_start();
+        REQUIRE_FALSE(c.connect(here, server.port()));
+        for (int i = 0; i != 1000; ++i) c.publish("a", std::string(100, 'x'), i % 2 == 0 ? qos::at_least_once : qos::exactly_once);
+        if (loops) until([&] { return server.count("PUBLISH") > 10; });
+    }
+    is_gone = true;
+    CHECK_FALSE(wrong);
+}
+
+TEST_CASE("client: it may be destroyed without ever having been connected", "[client]") {
+    fake_server silent;
+    {
+        client never(test_options());
+    }
+    {
+        client looping(test_options());
+        looping.loop_start();
+        looping.publish("a", "x", qos::at_least_once);
+    }
+    {
+        client connecting(test_options());
+        CHECK_FALSE(connecting.connect_async(here, silent.port()));
+        silent.accept();
+        silent.expect("CONNECT");
+    }
+    {
+        client resolving(test_options());
+        CHECK_FALSE(resolving.connect_async("a.name.that.is.not.there.invalid"));
+    }
+}
+
+TEST_CASE("client: it may be destroyed in a callback under loop_start()", "[client]") {
+    fake_server server(fake_server::broker);
+    journal j;
+    auto c = std::make_unique<client>(test_options());
+    const auto token = std::make_shared<int>(); // Goes with the callbacks, so with the last of the client.
+    c->on_message([&, token](const received_message& m) {
+        j.add(m.payload);
+        c.reset();
+        j.add("destroyed");
+    });
+    c->loop_start();
+    REQUIRE_FALSE(c->connect(here, server.port()));
+    c->subscribe("a", qos::at_least_once);
+    for (int i = 0; i != 1000; ++i) c->publish(i == 0 ? "a" : "b", "x", qos::exactly_once);
+    j.wait_for(2);
+    until([&] { return token.use_count() == 1; }); // What is left of it cleans up.
+    CHECK(j.size() == 2);
+}
+
+TEST_CASE("client: it may be destroyed in a callback under loop_forever()", "[client]") {
+    fake_server server(fake_server::broker);
+    auto c = std::make_unique<client>(test_options());
+    int calls = 0;
+    c->on_message([&](const received_message&) {
+        ++calls;
+        c.reset();
+    });
+    REQUIRE_FALSE(c->connect(here, server.port()));
+    c->subscribe("a", qos::at_least_once);
+    for (int i = 0; i != 1000; ++i) c->publish("a", "x", qos::at_least_once);
+    (void)c->loop_forever();
+    CHECK(calls == 1);
+    CHECK_FALSE(c);
+}
+
+TEST_CASE("client: it may be destroyed in a callback that connect() or disconnect() runs", "[client]") {
+    fake_server server(fake_server::broker);
+    auto c = std::make_unique<client>(test_options());
+    SECTION("connect()") {
+        c->on_connect([&](const connect_result&) { c.reset(); });
+        CHECK_FALSE(c->connect(here, server.port())); // It had been connected.
+    }
+    SECTION("disconnect()") {
+        c->on_publish([&](std::uint16_t, std::error_code) { c.reset(); });
+        REQUIRE_FALSE(c->connect(here, server.port()));
+        c->publish("a", "1", qos::at_least_once);
+        c->publish("a", "2", qos::at_least_once);
+        (void)c->disconnect();
+    }
+    CHECK_FALSE(c);
+}
+
+TEST_CASE("client: it may be destroyed in a callback that throws after that", "[client]") {
+    fake_server server(fake_server::broker);
+    auto c = std::make_unique<client>(test_options());
+    c->on_connect([&](const connect_result&) {
+        c.reset();
+        throw std::runtime_error("so there");
+    });
+    CHECK_THROWS_AS(c->connect(here, server.port()), std::runtime_error);
+}
+
+TEST_CASE("client: the destructor waits for a callback that another thread is in", "[client]") {
+    const bool forever = GENERATE(true, false);
+    fake_server server(fake_server::broker);
+    gate inside, go;
+    std::atomic<bool> has_ended = false;
+    auto c = std::make_unique<client>(test_options());
+    c->on_message([&](const received_message&) {
+        inside.open();
+        go.pass();
+        std::this_thread::sleep_for(20ms);
+        has_ended = true;
+    });
+    REQUIRE_FALSE(c->connect(here, server.port()));
+    std::thread loop;
+    if (forever) loop = std::thread([&, p = c.get()] { (void)p->loop_forever(); });
+    else c->loop_start();
+    c->subscribe("a", qos::at_least_once);
+    c->publish("a", "x", qos::at_least_once);
+    inside.pass();
+    go.open();
+    c.reset();
+    CHECK(has_ended);
+    if (forever) loop.join();
+}
+
+TEST_CASE("client: a hundred of them come and go", "[client]") {
+    fake_server server(fake_server::broker);
+    for (int i = 0; i != 100; ++i) {
+        client c(test_options());
+        if (i % 2 == 0) c.loop_start();
+        if (i % 3 == 0) REQUIRE_FALSE(c.connect(here, server.port()));
+        else REQUIRE_FALSE(c.connect_async(here, server.port()));
+        c.publish("a", "x", static_cast<qos>(i % 3));
+        if (i % 5 == 0) c.disconnect_async();
+        if (i % 7 == 0) (void)c.disconnect(0ms);
+    }
+}
