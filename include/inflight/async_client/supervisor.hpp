@@ -254,11 +254,23 @@ private:
             if (!session.is_connected()) return on_drain_timeout(); // Nothing to wait for, nobody to tell.
             if (!this->observer_ || !this->observer_->has_message_in_hand()) say_goodbye();
         }
-        if (!session.is_closing() || !session.output_empty()) return;
+        if (!session.is_closing()) return;
+        if (!session.output_empty()) return limit_last_words();
         if (stopping_ == stopping::saying_goodbye && session.close_reason() == errc::none)
             return this->finish_writing();
         this->close(session.close_reason() == errc::none ? std::error_code{}
                                                          : make_error_code(session.close_reason()));
+    }
+
+    // The last bytes may never leave: nobody reads at the other end of a silent link.
+    void limit_last_words() {
+        if (!connected_at_ || stopping_ == stopping::saying_goodbye) return; // Another limit holds.
+        if (limited_ == attempt_) return;
+        limited_ = attempt_;
+        const bool is_silent = this->session_.close_reason() == errc::keep_alive_timeout;
+        arm(is_silent ? std::chrono::seconds(0) : std::chrono::seconds(1), [this, connection = attempt_] {
+            if (connection == attempt_) this->close(this->session_.close_reason());
+        });
     }
 
     void on_closed(std::error_code error) override {
@@ -419,6 +431,7 @@ private:
     std::atomic<bool> is_leaving_{false};
     transport_ptr opening_{};
     std::uint64_t attempt_ = 0; // Handlers of an earlier attempt find another number.
+    std::uint64_t limited_ = 0; // The connection whose last bytes have a time limit.
     std::size_t broker_ = 0;
     bool version_refused_ = false;                     // By the attempt that is under way.
     bool reconnects_at_once_ = false;                  // The user has asked for it.

@@ -51,6 +51,7 @@ public:
     std::size_t received(std::string_view bytes, time_point now) {
         assert(!event_);
         if (link_.at == link::phase::closed || link_.at == link::phase::closing) return 0;
+        keep_alive_.received(now);
         if (skip_ != 0) return skip(bytes);
         const result<frame> f = next_frame(bytes, link_.version, options_.maximum_packet_size);
         if (!f) {

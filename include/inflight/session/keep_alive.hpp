@@ -19,21 +19,31 @@ public:
 
     void stop() { interval_ = std::chrono::seconds(0); }
 
-    /// Some bytes have left: only what we send counts. [v5:MQTT-3.1.2-20] [v3:MQTT-3.1.2-23]
-    void sent(time_point now) { last_sent_ = now; }
+    /// Some bytes have left. [v5:MQTT-3.1.2-20] [v3:MQTT-3.1.2-23] `ping_too`: among them, or before, the PINGREQ,
+    /// whose answer cannot be late while it waits behind a large message that is leaving slowly.
+    void sent(bool ping_too, time_point now) {
+        last_sent_ = now;
+        if (asked_ && !ping_has_left_) answer_due_ = now + timeout_;
+        ping_has_left_ = ping_too;
+    }
+    /// Some bytes have come. A link on which nothing comes may be dead, however much we send.
+    void received(time_point now) { last_received_ = now; }
     void answered() { asked_ = false; }
 
     std::optional<time_point> deadline(bool paused) const {
         if (interval_.count() == 0) return std::nullopt;
-        const time_point ping = last_sent_ + interval_;
+        const time_point ping = ping_due(paused);
         return asked_ && !paused ? std::min(ping, answer_due_) : ping;
     }
 
     due deadline_reached(bool paused, time_point now) {
         if (interval_.count() == 0) return due::nothing;
         if (asked_ && !paused && now >= answer_due_) return due::timeout; // [v5:U5-10] [v3:U3-03]
-        if (now < last_sent_ + interval_) return due::nothing;
-        if (!asked_) answer_due_ = now + timeout_;
+        if (now < ping_due(paused)) return due::nothing;
+        if (!asked_) {
+            answer_due_ = now + timeout_;
+            ping_has_left_ = false;
+        }
         asked_ = true;
         last_sent_ = now;
         return due::ping;
@@ -41,13 +51,20 @@ public:
 
     void shift_deadline(std::chrono::nanoseconds by) {
         answer_due_ += std::chrono::duration_cast<time_point::duration>(by);
+        last_received_ += std::chrono::duration_cast<time_point::duration>(by);
     }
 
 private:
+    // While nothing is read, or an answer is awaited, it is no news that nothing comes.
+    time_point ping_due(bool paused) const {
+        return (paused || asked_ ? last_sent_ : std::min(last_sent_, last_received_)) + interval_;
+    }
+
     std::chrono::seconds interval_{0};
     std::chrono::milliseconds timeout_{0};
-    time_point last_sent_{}, answer_due_{};
-    bool asked_ = false; // A PINGREQ awaits its answer.
+    time_point last_sent_{}, last_received_{}, answer_due_{};
+    bool asked_ = false;         // A PINGREQ awaits its answer.
+    bool ping_has_left_ = false; // It has been written.
 };
 
 } // namespace inflight
