@@ -103,7 +103,7 @@ public:
                 for (const subscription_request& s : all)
                     request.subscriptions.push_back(
                         {s.filter, s.qos, s.no_local, s.retain_as_published, s.retain_handling});
-                i->start_request(request, std::move(handler), std::in_place);
+                i->start_request(request, std::move(handler));
             },
             token, std::move(filters), std::move(props));
     }
@@ -121,7 +121,7 @@ public:
             [i = impl_](auto handler, const std::vector<std::string>& all) {
                 unsubscribe request;
                 request.filters.assign(all.begin(), all.end());
-                i->start_request(request, std::move(handler), std::in_place);
+                i->start_request(request, std::move(handler));
             },
             token, std::move(filters));
     }

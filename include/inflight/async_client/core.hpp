@@ -27,6 +27,7 @@ public:
     using clock = typename Transport::clock_type;
     using timer = typename Transport::timer_type;
     using lock_type = std::unique_lock<Mutex>;
+    static constexpr std::size_t max_unwritten = std::size_t{64} << 20; // Bytes.
     template <class Result>
     using waiters = std::deque<pending<Result>*>;
 
@@ -51,7 +52,7 @@ public:
     template <class Packet>
     result<packet_id> request(const Packet& p, operation tag) {
         const lock_type lock(mutex_);
-        const result<packet_id> id = start_request(p, tag);
+        const result<packet_id> id = ask(p, tag);
         if (id) schedule_flush();
         return id;
     }
@@ -67,10 +68,10 @@ public:
     }
 
     template <class Packet, class Handler>
-    void start_request(const Packet& p, Handler handler, std::in_place_t) {
+    void start_request(const Packet& p, Handler handler) {
         auto* op = make_pending<subscribe_ack>(std::move(handler), executor_);
         const lock_type lock(mutex_);
-        const result<packet_id> id = start_request(p, op->tag());
+        const result<packet_id> id = ask(p, op->tag());
         if (!id) return op->complete(id.error());
         assign_cancellation(op, *id);
         schedule_flush();
@@ -157,15 +158,18 @@ protected:
         arm_session_timer();
     }
 
-    void opened(std::shared_ptr<Transport> transport, protocol_version version) {
+    /// What is wrong with our own CONNECT, if anything.
+    errc opened(std::shared_ptr<Transport> transport, protocol_version version) {
         transport_ = std::move(transport);
         partial_.clear();
         traced_.clear();
-        reading_ = writing_ = paused_ = finished_writing_ = false;
+        reading_ = writing_ = paused_ = stalled_ = finished_writing_ = false;
         close_error_ = {};
-        step([&] { session_.transport_opened(version); });
+        errc bad = errc::none;
+        step([&] { bad = session_.transport_opened(version); });
         read();
         flush();
+        return bad;
     }
 
     /// Ends the connection: from now on only the ends of pending handlers are awaited.
@@ -197,6 +201,11 @@ protected:
             self->step([&] { self->resume_reading(); });
             self->flush();
         });
+    }
+
+    /// Whoever disconnects has all the messages that were handed out.
+    void acknowledge_taken() {
+        while (!taken_.empty()) acknowledge_oldest_taken();
     }
 
     /// Every operation that has no outcome gets this one.
@@ -253,10 +262,10 @@ protected:
     bool closing_ = false;
 
 private:
-    result<packet_id> start_request(const subscribe& p, operation tag) {
+    result<packet_id> ask(const subscribe& p, operation tag) {
         return session_.subscribe(p, tag, preferred_);
     }
-    result<packet_id> start_request(const unsubscribe& p, operation tag) {
+    result<packet_id> ask(const unsubscribe& p, operation tag) {
         return session_.unsubscribe(p, tag, preferred_);
     }
 
@@ -277,13 +286,13 @@ private:
             reading_ = false;
             if (closing_) return closed_when_idle();
             if (error) return close(error);
-            if (finished_writing_) return read();
+            if (finished_writing_ || session_.is_closing()) return read(); // Nobody wants it any more.
         }
         take_bytes(bytes);
         const lock_type lock(mutex_);
         if (closing_) return;
         step([] {});
-        if (!paused_) read();
+        if (!paused_ && !stalled_) read();
         flush();
     }
 
@@ -314,9 +323,14 @@ private:
         return taken;
     }
 
-    // A full inbound queue pauses the reading, except while an operation of ours awaits an answer, which may
+    // What is written to a broker that reads nothing, our answers to its packets above all, is bounded by taking
+    // no more packets. A full inbound queue pauses the reading too, except while an operation of ours awaits an answer, which may
     // be behind the next message: then it goes on up to a hard limit.
     bool may_take() {
+        if (session_.output_pending() > max_unwritten) {
+            stalled_ = true;
+            return false;
+        }
         if (!inbound_.is_full()) return true;
         const bool awaiting = session_.in_flight() != 0 || session_.open_requests() != 0;
         const bool drops = session_.version() == protocol_version::v5 && // By a broker that keeps to our limit.
@@ -337,6 +351,10 @@ private:
         if (inbound_.is_full() && session_.in_flight() == 0 && session_.open_requests() == 0) return;
         paused_ = false;
         session_.reading_resumed(clock::now());
+        take_what_is_there();
+    }
+
+    void take_what_is_there() {
         asio::post(executor_, [self = this->shared_from_this(), t = transport_] {
             if (t == self->transport_ && !self->closing_) self->on_read({}, {});
         });
@@ -365,6 +383,10 @@ private:
         if (error) return close(error);
         if (observer_ && observer_->wants_packets()) trace_output(n);
         step([&] { session_.written(n, clock::now()); });
+        if (stalled_ && session_.output_pending() <= max_unwritten) {
+            stalled_ = false;
+            take_what_is_there();
+        }
         flush();
     }
 
@@ -509,7 +531,7 @@ private:
     std::vector<asio::const_buffer> buffers_{};
     std::error_code close_error_{}, abandon_error_{};
     std::uint64_t dropped_ = 0;
-    bool reading_ = false, writing_ = false, paused_ = false, finished_writing_ = false;
+    bool reading_ = false, writing_ = false, paused_ = false, stalled_ = false, finished_writing_ = false;
     bool flush_scheduled_ = false, timer_armed_ = false;
 };
 

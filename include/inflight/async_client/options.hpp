@@ -7,6 +7,11 @@
 
 namespace inflight {
 
+/// A time limit that clocks can be asked for: a year at most, so that nothing overflows.
+constexpr std::chrono::milliseconds bounded(std::chrono::milliseconds limit) {
+    return std::clamp(limit, std::chrono::milliseconds(0), std::chrono::milliseconds(std::chrono::hours(24 * 365)));
+}
+
 /// Where a broker listens. `host` is a name, or an IPv4 or IPv6 literal, the latter with or without brackets.
 struct broker {
     std::string host = "localhost";
@@ -26,7 +31,7 @@ struct client_options : session_options {
 
     /// For all of resolving, connecting, handshakes and CONNACK together.
     std::chrono::milliseconds connect_timeout{10'000};
-    /// Wait before reconnecting: the first time, and at most; doubled each time, give or take a quarter.
+    /// Wait before reconnecting: the first time, and the longest; doubled each time. Give or take a quarter.
     std::chrono::milliseconds reconnect_delay{1'000};
     std::chrono::milliseconds max_reconnect_delay{120'000};
     /// The wait starts over only after a connection has lasted this long.

@@ -32,6 +32,7 @@ public:
         const lock_type lock(this->mutex_);
         if (state_ == state::shut_down) return op->complete(errc::shutting_down);
         if (this->session_.is_connected()) return op->complete(errc::already_running);
+        if (!is_keepable()) return op->complete(errc::empty_client_id);
         connecting_.push_back(op);
         this->assign_cancellation(op, connecting_);
         begin();
@@ -45,6 +46,13 @@ public:
     void set_brokers(std::vector<broker> brokers) {
         const lock_type lock(this->mutex_);
         if (brokers == this->options_.brokers) return;
+        const bool same = std::equal(
+            brokers.begin(), brokers.end(), this->options_.brokers.begin(), this->options_.brokers.end(),
+            [](const broker& a, const broker& b) { return a.host == b.host && a.port == b.port; });
+        if (!same) { // What was agreed with others does not hold there.
+            agreed_version_.reset();
+            this->session_.server_changed();
+        }
         this->options_.brokers = std::move(brokers);
         broker_ = 0;
         agreed_version_.reset(); // The others may speak another one, and know nothing of the session.
@@ -53,7 +61,7 @@ public:
 
     void set_reconnect_delay(std::chrono::milliseconds first, std::chrono::milliseconds greatest) {
         const lock_type lock(this->mutex_);
-        backoff_.configure(first, greatest);
+        backoff_.configure(bounded(first), bounded(greatest));
     }
 
     void set_retry_first_connection(bool retry) {
@@ -76,7 +84,9 @@ public:
         disconnect_reason_ = reason;
         asio::post(this->executor_, [self = self_ptr(), drain] {
             const lock_type l(self->mutex_);
+            if (self->state_ == state::shut_down) return;
             if (self->stopping_ != stopping::draining) return; // The last answer came in between.
+            self->acknowledge_taken();
             self->set_drain_timer(drain);
             if (!self->session_.is_connected() && self->is_drained()) return self->on_drain_timeout();
             self->step([] {});
@@ -123,6 +133,9 @@ public:
     /// disconnect() has been called, and no connect() since then. Takes no lock.
     bool is_leaving() const { return is_leaving_; }
 
+    /// A session that is to be kept needs a name to be kept under.
+    bool is_keepable() const { return !this->options_.keep_session || !this->options_.client_id.empty(); }
+
     bool is_idle() {
         const lock_type lock(this->mutex_);
         return state_ == state::idle;
@@ -135,16 +148,19 @@ private:
 
     static client_options prepare(client_options options) {
         if (options.brokers.empty()) options.brokers = {broker{}};
+        for (auto* limit : {&options.connect_timeout, &options.reconnect_delay, &options.max_reconnect_delay,
+                            &options.stable_after, &options.drain_timeout, &options.ack_timeout, &options.ping_timeout})
+            *limit = bounded(*limit);
         const std::uint64_t seed = options.seed ? *options.seed : std::random_device{}();
         options.seed = seed;
         std::mt19937_64 random(seed);
-        if (options.client_id
-                .empty()) { // 3.1.1 brokers must take up to 23 letters and digits. [v3:MQTT-3.1.3-5]
+        if (options.client_id.empty() && !options.keep_session) {
+            // 3.1.1 brokers must take up to 23 letters and digits. [v3:MQTT-3.1.3-5]
             constexpr std::string_view letters = "0123456789abcdefghijklmnopqrstuvwxyz";
             options.client_id = "inflight";
             for (int i = 0; i != 14; ++i) options.client_id.push_back(letters[random() % letters.size()]);
-        } else if (options.keep_session &&
-                   options.first_packet_id == 1) { // The broker may hold open identifiers of ours.
+        } else if (options.keep_session && options.first_packet_id == 1) {
+            // The broker may hold open identifiers of ours.
             options.first_packet_id = static_cast<std::uint16_t>(1 + random() % 65'535);
         }
         const auto most = std::clamp<std::size_t>(options.max_inbound_messages, 1, 65'535);
@@ -184,9 +200,10 @@ private:
         const std::uint64_t attempt = ++attempt_;
         last_ = {};
         last_.version = this->preferred_;
-        version_refused_ = false;
+        version_refused_ = is_connect_bad_ = false;
         opening_ = std::make_shared<Transport>(this->executor_);
         arm(this->options_.connect_timeout, [this, attempt] { on_attempt_timeout(attempt); });
+        opening_->start_at(failures_);
         opening_->async_open(this->options_.brokers[broker_ % this->options_.brokers.size()],
                              [self = self_ptr(), attempt, t = opening_](std::error_code error) {
                                  const lock_type l(self->mutex_);
@@ -201,7 +218,7 @@ private:
             return on_lost(error);
         }
         state_ = state::open;
-        this->opened(std::move(t), this->preferred_);
+        is_connect_bad_ = this->opened(std::move(t), this->preferred_) != errc::none;
     }
 
     void on_attempt_timeout(std::uint64_t attempt) {
@@ -220,6 +237,7 @@ private:
         ++attempt_;
         connected_at_ = clock::now();
         was_connected_ = true;
+        failures_ = 0;
         agreed_version_ = e.version;
         this->preferred_ = e.version;
         last_ = {};
@@ -284,6 +302,7 @@ private:
         ++attempt_;
         const bool had_connack = state_ == state::open && connected_at_.has_value();
         const bool saw_transport = state_ == state::open;
+        if (!had_connack) ++failures_;
         if (had_connack && clock::now() - *connected_at_ >= this->options_.stable_after) backoff_.reset();
         connected_at_.reset();
         if (last_.error) error = last_.error; // What the broker said says more.
@@ -293,7 +312,7 @@ private:
         if (stopping_ == stopping::saying_goodbye) return stop_connecting({}, had_connack);
         if (!had_connack && saw_transport && other_version()) return attempt();
         const bool gives_up = !was_connected_ && !this->options_.retry_first_connection;
-        const bool fatal = is_fatal(error);
+        const bool fatal = is_fatal(error) || is_connect_bad_;
         if (gives_up || (fatal && !this->options_.retry_after_refusal))
             return stop_connecting(error, had_connack);
         state_ = state::waiting;
@@ -304,9 +323,14 @@ private:
     // The hook is the user's code, so it runs without the lock. If something else happens meanwhile, that counts.
     void ask_user(std::error_code error, bool had_connack) {
         asio::post(this->executor_, [self = self_ptr(), error, had_connack, attempt = attempt_] {
+            const auto is_over = [&] { return self->state_ != state::waiting || self->attempt_ != attempt; };
+            {
+                const lock_type l(self->mutex_);
+                if (is_over()) return;
+            }
             const bool tries_again = self->options_.retry_after_refusal(error);
             const lock_type l(self->mutex_);
-            if (self->state_ != state::waiting || self->attempt_ != attempt) return;
+            if (is_over()) return;
             if (tries_again) self->wait_for_next_attempt(error, had_connack);
             else self->stop_connecting(error, had_connack);
         });
@@ -361,6 +385,7 @@ private:
         drain_timer_.cancel();
         attempt_timer_.cancel();
         this->final_error_ = error ? error : make_error_code(errc::not_connected);
+        this->session_.server_changed(); // A later connection begins anew: what is open is given up here.
         const std::size_t left = this->session_.unsettled();
         this->abandon(this->final_error_); // Before the end is told: who has heard that listens no longer.
         if (this->observer_) {
@@ -391,7 +416,7 @@ private:
     }
 
     void set_drain_timer(std::chrono::milliseconds limit) {
-        drain_timer_.expires_after(limit);
+        drain_timer_.expires_after(bounded(limit));
         drain_timer_.async_wait([self = self_ptr()](std::error_code error) {
             const lock_type l(self->mutex_);
             if (error || self->state_ == state::shut_down) return;
@@ -433,6 +458,8 @@ private:
     std::uint64_t attempt_ = 0; // Handlers of an earlier attempt find another number.
     std::uint64_t limited_ = 0; // The connection whose last bytes have a time limit.
     std::size_t broker_ = 0;
+    std::size_t failures_ = 0;                         // Attempts without a CONNACK, in a row.
+    bool is_connect_bad_ = false;                      // Our own CONNECT cannot be encoded.
     bool version_refused_ = false;                     // By the attempt that is under way.
     bool reconnects_at_once_ = false;                  // The user has asked for it.
     bool was_connected_ = false;                       // Since begin().

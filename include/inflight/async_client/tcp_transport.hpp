@@ -12,12 +12,13 @@
 namespace inflight {
 
 /// What a client needs of a transport. One object is one connection; its handlers run on its executor and are
-/// plain functions objects, called exactly once unless the object is destroyed first.
-///   async_open(broker, void(error_code))           resolves, connects, shakes hands
-///   async_read(void(error_code, string_view))      some bytes, good during the call only
-///   async_write(buffers, void(error_code, size_t)) some of the bytes, which stay where they are until the
-///   call shutdown()                                     no more writing; the peer reads an end of file
-///   close()                                        ends everything, pending handlers get an error
+/// called exactly once, unless the object is destroyed first.
+///   start_at(n)                                     of several addresses, which to begin with
+///   async_open(broker, void(error_code))            resolves, connects, shakes hands
+///   async_read(void(error_code, string_view))       some bytes, good during the call only
+///   async_write(buffers, void(error_code, size_t))  some of the bytes, which stay where they are meanwhile
+///   shutdown()                                      no more writing; the peer reads an end of file
+///   close()                                         ends everything, pending handlers get an error
 /// It also says which clock and timer go with it.
 class tcp_transport {
 public:
@@ -25,6 +26,9 @@ public:
     using timer_type = asio::steady_timer;
 
     explicit tcp_transport(const asio::any_io_executor& executor) : socket_(executor), resolver_(executor) {}
+
+    /// Begins with the nth address of a host, since an address that never answers takes all the time there is.
+    void start_at(std::size_t n) { first_ = n; }
 
     template <class Handler>
     void async_open(const broker& where, Handler handler) {
@@ -75,6 +79,10 @@ private:
     template <class Handler>
     void connect(detached_resolver::endpoints endpoints, Handler handler) {
         endpoints_ = std::move(endpoints);
+        if (!endpoints_.empty()) {
+            const auto first = static_cast<std::ptrdiff_t>(first_ % endpoints_.size());
+            std::rotate(endpoints_.begin(), endpoints_.begin() + first, endpoints_.end());
+        }
         asio::async_connect(socket_, endpoints_,
                             [this, handler = std::move(handler)](std::error_code error, const auto&) mutable {
                                 if (!error) {
@@ -89,6 +97,7 @@ private:
     asio::ip::tcp::socket socket_;
     detached_resolver resolver_;
     detached_resolver::endpoints endpoints_{};
+    std::size_t first_ = 0; // Of the addresses, the one to begin with.
 };
 
 } // namespace inflight

@@ -54,8 +54,12 @@ public:
     struct log_note {
         std::string line;
     };
+    struct connect_note {
+        connect_result result;
+        std::uint64_t attempt; // The connect() it answers, or a later reconnect.
+    };
     using note =
-        std::variant<connect_result, disconnect_result, message_note, published_note, replied_note, log_note>;
+        std::variant<connect_note, disconnect_result, message_note, published_note, replied_note, log_note>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
     static constexpr std::size_t max_logged = 10'000;    // Lines not told yet; further ones are lost.
@@ -66,6 +70,7 @@ public:
     inflight::detail::callbacks callbacks{};
     std::map<std::uint16_t, std::error_code>
         failed{}; // Outcomes of the latest publishes with these identifiers.
+    std::uint64_t connects = 0;                        // connect() and connect_async() so far.
     std::uint64_t settled = 0;                         // Publishes with an outcome, ever.
     std::size_t published_notes = 0, log_notes = 0;
     std::size_t held_back = 0;                // Messages that came too late: they wait for the next connection.
@@ -76,10 +81,10 @@ public:
     // Observer: called by the client with its own lock held.
 
     void on_connected(connect_result r) override {
-        add(std::move(r), [&] { notes.insert(notes.end(), std::exchange(held_back, 0), note(message_note{})); });
+        add(connect_note{std::move(r), connects}, [&] { notes.insert(notes.end(), std::exchange(held_back, 0), note(message_note{})); });
     }
     void on_connect_failed(connect_result r) override {
-        add(r, [&] { finish(r.error); });
+        add(connect_note{r, connects}, [&] { finish(r.error); });
     }
     void on_disconnected(disconnect_result r) override {
         add(r, [&] {

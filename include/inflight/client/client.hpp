@@ -74,6 +74,7 @@ public:
     /// is not valid.
     std::error_code message_callback_add(std::string filter, std::function<void(const received_message&)> f) {
         if (const errc bad = check_topic_filter(filter); bad != errc::none) return bad;
+        if (!f) return message_callback_remove(filter), std::error_code{};
         change_filters([&](auto& all) {
             all[std::move(filter)] =
                 std::make_shared<const std::function<void(const received_message&)>>(std::move(f));
@@ -157,7 +158,7 @@ public:
 
     /// Drops the connection, if there is one, and connects anew to the same broker. Does not wait for it.
     std::error_code reconnect() {
-        loop_->start_io();
+        if (const auto error = loop_->start_io()) return error;
         {
             const std::lock_guard lock(loop_->queue.mutex);
             loop_->queue.is_final = false;
@@ -177,7 +178,7 @@ public:
     /// disconnect_async() there.
     disconnect_status disconnect(std::optional<std::chrono::milliseconds> drain = {}) {
         if (loop_->in_callback()) return {errc::would_deadlock};
-        loop_->start_io();
+        if (const auto error = loop_->start_io()) return {error};
         const auto answer = std::make_shared<std::optional<disconnect_status>>();
         const auto l = loop_; // The client may be destroyed in a callback.
         impl().start_disconnect(drain.value_or(impl().options().drain_timeout), reason_code::success,
@@ -192,7 +193,7 @@ public:
 
     /// The same without waiting: on_disconnect tells the end, and loop_forever() returns.
     void disconnect_async(std::optional<std::chrono::milliseconds> drain = {}) {
-        loop_->start_io();
+        if (loop_->start_io()) return; // Nothing can be connected.
         impl().start_disconnect(drain.value_or(impl().options().drain_timeout), reason_code::success,
                                 [](std::error_code, std::size_t) {});
     }
@@ -211,11 +212,12 @@ public:
             const std::lock_guard l(loop_->queue.mutex);
             loop_->stop_loop = false;
         }
-        loop_->loop_thread = std::thread([l = loop_] {
+        const auto error = loop_->start(loop_->loop_thread, [l = loop_] {
             const detail::client_loop::release_loop release{*l};
             l->run_thread();
         });
-        return {};
+        if (error) loop_->loop_taken = false;
+        return error;
     }
 
     /// Ends that thread, when the callback it is in has returned. The connection stays. errc::not_running if
@@ -269,7 +271,7 @@ public:
                                      std::optional<std::chrono::milliseconds> timeout = {}) {
         if (loop_->in_callback()) return errc::would_deadlock;
         std::optional<std::chrono::steady_clock::time_point> limit;
-        if (timeout) limit = std::chrono::steady_clock::now() + *timeout;
+        if (timeout) limit = std::chrono::steady_clock::now() + bounded(*timeout);
         for (;;) {
             std::uint64_t seen = 0;
             {
@@ -324,9 +326,13 @@ public:
             const delivery* found = mid == 0 ? nullptr : loop_->to_be_acknowledged.find(packet_id{mid});
             if (!found) return errc::unknown_packet_id;
             d = *found;
-            loop_->to_be_acknowledged.erase(packet_id{mid});
         }
-        return impl().acknowledge(d, reason);
+        const std::error_code error = impl().acknowledge(d, reason);
+        if (error == errc::not_supported) return error; // Still to be acknowledged, without a refusal.
+        const std::lock_guard lock(loop_->queue.mutex);
+        const delivery* found = loop_->to_be_acknowledged.find(packet_id{mid});
+        if (found && *found == d) loop_->to_be_acknowledged.erase(packet_id{mid});
+        return error;
     }
     std::error_code publish_release(std::uint16_t mid) { return ack(mid); }
 
@@ -363,12 +369,13 @@ private:
 
     template <class F>
     void change_filters(F&& change) {
+        decltype(loop_->queue.callbacks.by_filter) before; // Dies unlocked: callbacks may own anything.
         const std::lock_guard lock(loop_->queue.mutex);
         auto& current = loop_->queue.callbacks.by_filter;
         using map = std::remove_const_t<std::remove_reference_t<decltype(*current)>>;
         auto changed = current ? std::make_shared<map>(*current) : std::make_shared<map>();
         change(*changed);
-        current = std::move(changed);
+        before = std::exchange(current, std::move(changed));
     }
 
     template <class Packet>
@@ -380,15 +387,15 @@ private:
 
     std::error_code begin_connect(std::string host, std::uint16_t port, std::chrono::seconds keep_alive,
                                   bool retry) {
-        if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || host.empty())
-            return errc::invalid_argument;
+        if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || host.empty()) return errc::invalid_argument;
+        if (!impl().is_keepable()) return errc::empty_client_id;
         if (!impl().is_idle()) return errc::already_running;
-        loop_->start_io();
+        if (const auto error = loop_->start_io()) return error;
         {
             const std::lock_guard lock(loop_->queue.mutex);
             loop_->queue.is_final = false;
             loop_->queue.final_error = {};
-            ++loop_->connects;
+            ++loop_->queue.connects;
         }
         with_session([&](session& s, time_point) { s.set_keep_alive(keep_alive); });
         impl().set_brokers({broker{std::move(host), port}});
@@ -399,7 +406,7 @@ private:
 
     std::error_code wait_for_connect() {
         const auto l = loop_; // The client may be destroyed in a callback.
-        const auto is_told = [&] { return l->connects_told == l->connects; };
+        const auto is_told = [&] { return l->connects_told == l->queue.connects; };
         l->pump_until([&] { return is_told() || l->destroyed; });
         const std::lock_guard lock(l->queue.mutex);
         return is_told() ? l->connect_error : make_error_code(errc::shutting_down);

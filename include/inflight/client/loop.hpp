@@ -29,29 +29,37 @@ public:
     ~client_loop() { stop_io(); }
 
     /// Whether this thread is inside a callback of this client.
-    bool in_callback() const { return current() == this; }
-
-    void start_io() {
-        const std::lock_guard lock(threads);
-        if (!io_thread.joinable()) io_thread = std::thread([l = shared_from_this()] { l->io.run(); });
+    bool in_callback() const {
+        for (const inside_callback* i = innermost(); i; i = i->outer)
+            if (i->loop == this) return true;
+        return false;
     }
 
-    /// Runs callbacks until `done()`, which is asked with the queue's mutex held, says so; waits in between,
-    /// until `limit`. Exceptions of callbacks leave it.
-    template <class Done>
-    bool run_until(Done&& done, std::optional<std::chrono::steady_clock::time_point> limit = {}) {
-        std::unique_lock lock(queue.mutex);
-        for (;;) {
-            if (done()) return true;
-            if (!queue.notes.empty() && !destroyed) {
-                run_one(lock);
-                continue;
-            }
-            if (!limit) queue.changed.wait(lock);
-            else if (queue.changed.wait_until(lock, *limit) == std::cv_status::timeout &&
-                     (queue.notes.empty() || destroyed))
-                return done();
+    /// An error if the system has no thread for us.
+    std::error_code start_io() {
+        const std::lock_guard lock(threads);
+        if (io_thread.joinable()) return {};
+        return start(io_thread, [l = shared_from_this()] { l->io.run(); });
+    }
+
+    template <class F>
+    static std::error_code start(std::thread& thread, F&& run) {
+        try {
+            thread = std::thread(std::forward<F>(run));
+            return {};
+        } catch (const std::system_error& e) {
+            return e.code();
         }
+    }
+
+    /// Runs callbacks until `done()`, which is asked with the queue's mutex held, says so. Exceptions of
+    /// callbacks leave it.
+    template <class Done>
+    void run_until(Done&& done) {
+        std::unique_lock lock(queue.mutex);
+        while (!done())
+            if (!queue.notes.empty() && !destroyed) run_one(lock);
+            else queue.changed.wait(lock);
     }
 
     /// Waits while another thread runs the callbacks.
@@ -65,15 +73,14 @@ public:
 
     /// One or the other, whichever there is to be done.
     template <class Done>
-    bool pump_until(Done&& done, std::optional<std::chrono::steady_clock::time_point> limit = {}) {
-        for (;;) {
+    void pump_until(Done&& done) {
+        bool is_done = false;
+        while (!is_done) {
             if (claim_loop()) {
                 const release_loop release{*this};
-                return run_until(done, limit);
+                return run_until(done);
             }
-            bool is_done = false;
-            const auto done_or_mine = [&] { return (is_done = done()) || !loop_taken; };
-            if (!wait_until(done_or_mine, limit) || is_done) return is_done;
+            wait_until([&] { return (is_done = done()) || !loop_taken; });
         }
     }
 
@@ -119,39 +126,43 @@ public:
     std::thread io_thread{}, loop_thread{};
     std::atomic<bool> loop_taken{false};
     bool stop_loop = false, destroyed = false;    // Guarded by the queue's mutex, as is all below.
-    std::uint64_t connects = 0,
-                  connects_told = 0; // Outcomes of connect attempts asked for, and told to on_connect.
-    std::error_code connect_error{};
+    std::uint64_t connects_told = 0;              // The latest connect() whose outcome on_connect has been told.
+    std::error_code connect_error{};              // That outcome.
     id_table<delivery> to_be_acknowledged{}; // manual_ack: what the application has been given.
 
 private:
-    static client_loop*& current() {
-        static thread_local client_loop* inside = nullptr;
+    struct inside_callback { // Of this client, maybe inside a callback of another one.
+        const client_loop* loop;
+        const inside_callback* outer;
+        explicit inside_callback(const client_loop* l) : loop(l), outer(std::exchange(innermost(), this)) {}
+        ~inside_callback() { innermost() = outer; }
+        inside_callback(const inside_callback&) = delete;
+        inside_callback& operator=(const inside_callback&) = delete;
+    };
+
+    static const inside_callback*& innermost() {
+        static thread_local const inside_callback* inside = nullptr;
         return inside;
     }
-
-    struct inside_callback {
-        client_loop* before = std::exchange(current(), nullptr);
-        explicit inside_callback(client_loop* now) { current() = now; }
-        ~inside_callback() { current() = before; }
-    };
 
     // Takes one note and tells the user, with the lock released meanwhile.
     void run_one(std::unique_lock<std::mutex>& lock) {
         auto note = std::move(queue.notes.front());
         queue.notes.pop_front();
-        const callbacks mine = queue.callbacks;
-        lock.unlock();
-        try {
+        std::exception_ptr thrown;
+        {
             const inside_callback inside(this);
-            std::visit([&](auto& n) { tell(mine, n); }, note);
-        } catch (...) {
-            lock.lock();
-            told(note);
-            throw;
+            const callbacks mine = queue.callbacks; // Dies unlocked too: it may be the last to own a callback.
+            lock.unlock();
+            try {
+                std::visit([&](auto& n) { tell(mine, n); }, note);
+            } catch (...) {
+                thrown = std::current_exception();
+            }
         }
         lock.lock();
         told(note);
+        if (thrown) std::rethrow_exception(thrown);
     }
 
     template <class Callback, class... Args>
@@ -159,7 +170,8 @@ private:
         if (f && *f) (*f)(args...);
     }
 
-    void tell(const callbacks& c, const connect_result& r) {
+    void tell(const callbacks& c, const callback_queue::connect_note& n) {
+        const connect_result& r = n.result;
         if (!r.error || r.error.category() == reason_category()) call(c.on_connect, r);
     }
     void tell(const callbacks& c, const disconnect_result& r) { call(c.on_disconnect, r); }
@@ -214,9 +226,9 @@ private:
     void told(const callback_queue::note& note) { // With the lock held.
         if (std::holds_alternative<callback_queue::published_note>(note)) --queue.published_notes;
         if (std::holds_alternative<callback_queue::log_note>(note)) --queue.log_notes;
-        if (const auto* r = std::get_if<connect_result>(&note)) {
-            connects_told = connects;
-            connect_error = r->error;
+        if (const auto* n = std::get_if<callback_queue::connect_note>(&note)) {
+            connects_told = n->attempt;
+            connect_error = n->result.error;
         }
         queue.changed.notify_all();
     }

@@ -29,7 +29,7 @@ public:
     /// A transport stands: sends CONNECT. A session that is not known to exist is begun with Clean Start,
     /// again and again until a CONNACK has come; otherwise a lost first CONNACK would end in
     /// [v5:MQTT-3.2.2-4].
-    void transport_opened(protocol_version version) {
+    errc transport_opened(protocol_version version) {
         link_.open(version);
         ++unanswered_connects_;
         asked_for_client_id_ = options_.client_id.empty() && version == protocol_version::v5;
@@ -41,8 +41,9 @@ public:
                   .user_name = options_.user_name,
                   .password = options_.password};
         if (options_.will) p.will = options_.will->packet();
-        link_.send(p); // [v5:MQTT-3.1.0-1]
         paused_at_.reset();
+        link_.send(p); // [v5:MQTT-3.1.0-1]
+        return link_.why;
     }
 
     /// Takes at most one packet from the front of `bytes` and returns how many bytes it took; 0 when a whole
@@ -68,7 +69,7 @@ public:
     /// The first `size` bytes of output() have been written to the transport.
     void written(std::size_t size, time_point now) {
         link_.output.written(size);
-        if (size != 0) keep_alive_.sent(now);
+        if (size != 0) keep_alive_.sent(link_.output.written_position() >= ping_end_, now);
         outgoing_.written(now);
     }
 
@@ -86,7 +87,10 @@ public:
         if (!link_.is_connected()) return;
         const bool paused = paused_at_.has_value();
         switch (keep_alive_.deadline_reached(paused, now)) {
-            case keep_alive::due::ping: link_.send(pingreq{}); break;
+            case keep_alive::due::ping:
+                link_.send(pingreq{});
+                ping_end_ = link_.output.end_position();
+                break;
             case keep_alive::due::timeout: link_.fail(errc::keep_alive_timeout); break;
             case keep_alive::due::nothing: break;
         }
@@ -194,6 +198,8 @@ public:
     bool is_closing() const { return link_.at == link::phase::closing; }
     errc close_reason() const { return link_.why; }
     bool output_empty() const { return link_.output.empty(); }
+    /// Bytes not written yet.
+    std::size_t output_pending() const { return link_.output.pending(); }
     protocol_version version() const { return link_.version; }
     const server_limits& limits() const { return link_.limits; }
     const session_options& options() const { return options_; }
@@ -393,6 +399,7 @@ private:
     std::optional<event::any> event_{};
     connack connack_{};
     inflight::disconnect disconnect_{};
+    std::uint64_t ping_end_ = 0; // Position in the output behind the latest PINGREQ.
     std::size_t skip_ = 0; // Bytes of an oversized packet still to come.
     std::optional<time_point> paused_at_{};
     bool has_state_ = false;           // The broker may hold a session that is ours.
