@@ -7,6 +7,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -106,20 +108,37 @@ private:
     }
 };
 
-/// Ctrl-C and a polite kill call `leave`, on a thread of their own. To be made before any other thread is.
+/// Ctrl-C and a polite kill call `leave`, on a thread of their own. To be made before any other thread is, and after
+/// what `leave` uses.
 class on_interrupt {
 public:
-    explicit on_interrupt(std::function<void()> leave) {
-        sigemptyset(&signals_);
-        sigaddset(&signals_, SIGINT);
-        sigaddset(&signals_, SIGTERM);
-        pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-        std::thread([signals = signals_, leave = std::move(leave)] {
+    explicit on_interrupt(std::function<void()> leave) : leave_(std::make_shared<guarded>(std::move(leave))) {
+        sigset_t signals;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+        std::thread([signals, leave = leave_] {
             int which = 0;
-            while (sigwait(&signals, &which) == 0) leave();
+            while (sigwait(&signals, &which) == 0) {
+                const std::lock_guard lock(leave->mutex);
+                if (leave->call) leave->call();
+                else std::_Exit(128 + which); // Nothing to leave any more.
+            }
         }).detach(); // Waits for as long as the process lives.
     }
+    ~on_interrupt() {
+        const std::lock_guard lock(leave_->mutex);
+        leave_->call = nullptr;
+    }
+    on_interrupt(const on_interrupt&) = delete;
+    on_interrupt& operator=(const on_interrupt&) = delete;
 
 private:
-    sigset_t signals_{};
+    struct guarded {
+        std::function<void()> call;
+        std::mutex mutex{};
+        explicit guarded(std::function<void()> f) : call(std::move(f)) {}
+    };
+    std::shared_ptr<guarded> leave_;
 };

@@ -95,6 +95,26 @@ TEST_CASE("keep alive: a packet that waits in the output has not been sent", "[s
     CHECK(*p.session.deadline() - p.now == 60s);
 }
 
+TEST_CASE("keep alive: an answer is not late while the PINGREQ waits behind a message that leaves slowly", "[session]") {
+    scripted_peer p(pinging(60s, 10s));
+    p.connect();
+    (void)p.sent();
+    const std::string payload(1'000'000, 'x');
+    p.publish("a", payload, qos::at_most_once);
+    for (int i = 0; i != 100; ++i) { // Two minutes of it, 10,000 bytes at a time.
+        p.now += 1200ms;
+        if (p.session.deadline() <= p.now) p.session.deadline_reached(p.now);
+        REQUIRE_FALSE(p.session.output().empty());
+        p.session.written(10'000, p.now);
+        REQUIRE_FALSE(p.session.is_closing());
+    }
+    p.carry(); // The rest, and the PINGREQ.
+    p.wait(9s);
+    CHECK_FALSE(p.session.is_closing());
+    p.wait(1s);
+    CHECK(p.session.close_reason() == errc::keep_alive_timeout);
+}
+
 TEST_CASE("keep alive: the time before CONNACK counts", "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
     scripted_peer p(pinging(60s));
     p.open();
