@@ -22,6 +22,26 @@ struct broker {
 /// What becomes of QoS 0 messages when the inbound queue is full (5.0; in 3.1.1 reading always pauses).
 enum class inbound_overflow : std::uint8_t { drop_qos_0, pause_reading };
 
+/// What CONNACK said.
+struct connect_result {
+    std::error_code error{};      // What went wrong; none when connected.
+    reason_code reason{};         // The broker's answer, if it gave one.
+    int return_code = 0;          // The same as the number seen on the wire, in the version last tried.
+    protocol_version version = protocol_version::v5;
+    bool session_present = false; // The broker has resumed the session.
+    bool session_lost = false;    // It had one of ours, and has it no more.
+    std::string reason_string{};  // The broker's own words (5.0), if any.
+    explicit operator bool() const { return !error; }
+};
+
+/// Why a connection ended.
+struct disconnect_result {
+    std::error_code error{};     // none: disconnect() was called.
+    reason_code reason{};        // Of the broker's DISCONNECT (5.0), if it sent one.
+    std::string reason_string{}; // The broker's own words (5.0), if any.
+    bool is_final = false;       // There will be no reconnecting.
+};
+
 struct client_options : session_options {
     /// Tried in turn. Going to another one begins the session anew, unless they share sessions.
     std::vector<broker> brokers{broker{}};
@@ -42,6 +62,10 @@ struct client_options : session_options {
     /// ...) or says that another client took the session over; true tries again all the same. Runs with the
     /// client's I/O, must not block.
     std::function<bool(std::error_code)> retry_after_refusal{};
+
+    /// Called on the client's executor with every connection that is made, and every one that ends, by itself or not.
+    std::function<void(const connect_result&)> on_connected{};
+    std::function<void(const disconnect_result&)> on_disconnected{};
 
     /// Received messages that wait for the application, by count and by bytes. In 5.0 the count is also our
     /// Receive Maximum, if that is lower than receive_maximum, so that the broker does the waiting.
@@ -79,18 +103,6 @@ struct subscription_request {
     subscription_request(std::string_view what, inflight::qos level) : filter(what), qos(level) {}
 };
 
-/// What CONNACK said.
-struct connect_result {
-    std::error_code error{};      // What went wrong; none when connected.
-    reason_code reason{};         // The broker's answer, if it gave one.
-    int return_code = 0;          // The same as the number seen on the wire, in the version last tried.
-    protocol_version version = protocol_version::v5;
-    bool session_present = false; // The broker has resumed the session.
-    bool session_lost = false;    // It had one of ours, and has it no more.
-    std::string reason_string{};  // The broker's own words (5.0), if any.
-    explicit operator bool() const { return !error; }
-};
-
 /// The outcome of a publish.
 struct publish_ack {
     std::uint16_t mid = 0;
@@ -102,14 +114,6 @@ struct publish_ack {
 struct subscribe_ack {
     std::uint16_t mid = 0;
     std::vector<reason_code> reasons{};
-};
-
-/// Why a connection ended.
-struct disconnect_result {
-    std::error_code error{};     // none: disconnect() was called.
-    reason_code reason{};        // Of the broker's DISCONNECT (5.0), if it sent one.
-    std::string reason_string{}; // The broker's own words (5.0), if any.
-    bool is_final = false;       // There will be no reconnecting.
 };
 
 } // namespace inflight

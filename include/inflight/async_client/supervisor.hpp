@@ -245,6 +245,7 @@ private:
         last_.session_present = e.session_present;
         last_.session_lost = e.session_lost;
         if (this->observer_) this->observer_->on_connected(last_);
+        call(this->options_.on_connected, last_);
         this->complete_all(connecting_, {}, last_);
     }
 
@@ -338,8 +339,7 @@ private:
 
     void wait_for_next_attempt(std::error_code error, bool had_connack) {
         if (stopping_ == stopping::draining && is_drained()) return stop_connecting({}, had_connack);
-        if (had_connack && this->observer_)
-            this->observer_->on_disconnected({error, last_.reason, last_.reason_string, false});
+        if (had_connack) tell_disconnected(error, false);
         if (std::exchange(reconnects_at_once_, false)) return attempt();
         if (this->options_.brokers.size() > 1) {
             ++broker_;
@@ -388,15 +388,25 @@ private:
         this->session_.server_changed(); // A later connection begins anew: what is open is given up here.
         const std::size_t left = this->session_.unsettled();
         this->abandon(this->final_error_); // Before the end is told: who has heard that listens no longer.
-        if (this->observer_) {
-            if (had_connack || was_connected_)
-                this->observer_->on_disconnected({error, last_.reason, last_.reason_string, true});
-            else {
-                if (!last_.error) last_.error = this->final_error_;
-                this->observer_->on_connect_failed(last_);
-            }
+        if (had_connack || was_connected_) {
+            tell_disconnected(error, true);
+        } else if (this->observer_) {
+            if (!last_.error) last_.error = this->final_error_;
+            this->observer_->on_connect_failed(last_);
         }
         give_up(this->final_error_, left);
+    }
+
+    void tell_disconnected(std::error_code error, bool is_final) {
+        const disconnect_result result{error, last_.reason, last_.reason_string, is_final};
+        if (this->observer_) this->observer_->on_disconnected(result);
+        call(this->options_.on_disconnected, result);
+    }
+
+    // The user's hooks run by themselves, not inside a step.
+    template <class Result>
+    void call(const std::function<void(const Result&)>& hook, const Result& result) {
+        if (hook) asio::post(this->executor_, [hook, result] { hook(result); });
     }
 
     void give_up(std::error_code error, std::size_t left = 0) {
