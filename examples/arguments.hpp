@@ -108,8 +108,8 @@ private:
     }
 };
 
-/// Ctrl-C and a polite kill call `leave`, on a thread of their own. To be made before any other thread is, and after
-/// what `leave` uses.
+/// Ctrl-C and a polite kill call `leave`, on a thread of their own. To be made before any other thread is,
+/// and after what `leave` uses.
 class on_interrupt {
 public:
     explicit on_interrupt(std::function<void()> leave) : leave_(std::make_shared<guarded>(std::move(leave))) {

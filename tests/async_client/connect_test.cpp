@@ -63,14 +63,16 @@ connack refusal(reason_code why) { return connack{.reason = why}; }
 
 } // namespace
 
-TEST_CASE("async_client: async_connect completes with what CONNACK said, and not before it", "[async_client][v5:MQTT-3.1.0-1][v3:MQTT-3.1.0-1]") {
+TEST_CASE("async_client: async_connect completes with what CONNACK said, and not before it",
+          "[async_client][v5:MQTT-3.1.0-1][v3:MQTT-3.1.0-1]") {
     const auto version = GENERATE(v5, v3);
     async_fixture f;
     async_client client(f.io, f.options(version));
     outcome<connect_result> o;
     client.async_connect(o.handler());
     f.server.accept();
-    f.server.expect(version == v5 ? "CONNECT version=5.0 clean_start will_qos=0 keep_alive=60" : "CONNECT version=3.1.1 clean_start will_qos=0 keep_alive=60");
+    f.server.expect(version == v5 ? "CONNECT version=5.0 clean_start will_qos=0 keep_alive=60"
+                                  : "CONNECT version=3.1.1 clean_start will_qos=0 keep_alive=60");
     f.settle();
     CHECK_FALSE(o.is_done());
     CHECK_FALSE(client.is_connected());
@@ -105,7 +107,8 @@ TEST_CASE("async_client: everyone who waits for the connection is told of it, on
 
 TEST_CASE("async_client: a fatal refusal completes async_connect with the broker's reason", "[async_client][v5:MQTT-3.2.2-7]") {
     const auto version = GENERATE(v5, v3);
-    const auto reason = GENERATE(reason_code::bad_user_name_or_password, reason_code::not_authorized, reason_code::client_identifier_not_valid);
+    const auto reason =
+        GENERATE(reason_code::bad_user_name_or_password, reason_code::not_authorized, reason_code::client_identifier_not_valid);
     async_fixture f;
     async_client client(f.io, f.options(version));
     outcome<connect_result> o;
@@ -204,7 +207,8 @@ TEST_CASE("async_client: with retry_first_connection off, no server is an error 
     CHECK(again.error() == asio::error::connection_refused);
 }
 
-TEST_CASE("async_client: a server that does not answer CONNECT costs the connect timeout, whatever it says meanwhile", "[async_client][v5:U5-09]") {
+TEST_CASE("async_client: a server that does not answer CONNECT costs the connect timeout, whatever it says meanwhile",
+          "[async_client][v5:U5-09]") {
     async_fixture f;
     client_options options = f.options(v5);
     options.connect_timeout = 100ms;
@@ -311,7 +315,8 @@ TEST_CASE("async_client: client and io_context may go away while the resolver ha
 }
 
 TEST_CASE("async_client: addresses may be names and literals, of IPv6 with or without brackets", "[async_client]") {
-    const auto [host, is_v6] = GENERATE(table<std::string, bool>({{"127.0.0.1", false}, {"localhost", false}, {"[::1]", true}, {"::1", true}}));
+    const auto [host, is_v6] =
+        GENERATE(table<std::string, bool>({{"127.0.0.1", false}, {"localhost", false}, {"[::1]", true}, {"::1", true}}));
     CAPTURE(host, is_v6);
     async_fixture f(fake_server::accepting, is_v6);
     client_options options = f.options();
@@ -572,7 +577,8 @@ TEST_CASE("async_client: after a lost session it subscribes and publishes anew, 
     CHECK(two->mid == 3);
 }
 
-TEST_CASE("async_client: after a resumed session it repeats PUBLISH with DUP 1, and PUBREL", "[async_client][v5:MQTT-4.4.0-1][v3:MQTT-4.4.0-1][v5:MQTT-3.3.1-1]") {
+TEST_CASE("async_client: after a resumed session it repeats PUBLISH with DUP 1, and PUBREL",
+          "[async_client][v5:MQTT-4.4.0-1][v3:MQTT-4.4.0-1][v5:MQTT-3.3.1-1]") {
     const auto version = GENERATE(v5, v3);
     async_fixture f;
     client_options options = f.options(version);
@@ -601,7 +607,8 @@ TEST_CASE("async_client: after a resumed session it repeats PUBLISH with DUP 1, 
     CHECK_FALSE(two.error());
 }
 
-TEST_CASE("async_client: a fatal refusal on reconnecting stops the client, and that is the error of all that is pending", "[async_client]") {
+TEST_CASE("async_client: a fatal refusal on reconnecting stops the client, and that is the error of all that is pending",
+          "[async_client]") {
     async_fixture f;
     async_client client(f.io, f.options(v5));
     f.connect(client);
@@ -635,7 +642,8 @@ TEST_CASE("async_client: a fatal refusal on reconnecting stops the client, and t
     CHECK_FALSE(anew.error());
 }
 
-TEST_CASE("async_client: DISCONNECT from the broker is followed by a reconnect, unless another client took the session over", "[async_client]") {
+TEST_CASE("async_client: DISCONNECT from the broker is followed by a reconnect, unless another client took the session over",
+          "[async_client]") {
     const bool is_taken_over = GENERATE(true, false);
     async_fixture f;
     async_client client(f.io, f.options(v5));
@@ -675,7 +683,8 @@ TEST_CASE("async_client: in 5.0 a missing acknowledgement makes it connect anew,
     CHECK_FALSE(o.error());
 }
 
-TEST_CASE("async_client: a server that does not answer PINGREQ is left, and connected to anew", "[async_client][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
+TEST_CASE("async_client: a server that does not answer PINGREQ is left, and connected to anew",
+          "[async_client][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
     async_fixture f;
     client_options options = f.options(v5);
     options.keep_alive = 1s;

@@ -53,7 +53,8 @@ TEST_CASE("async_client: publish() refuses what cannot be sent, and says why", "
     CHECK(client.publish("a", "x", qos::at_most_once, true).status == publish_status::not_supported);
 }
 
-TEST_CASE("async_client: async_publish completes with the last acknowledgement of its QoS", "[async_client][v5:MQTT-4.3.2-3][v5:MQTT-4.3.3-5]") {
+TEST_CASE("async_client: async_publish completes with the last acknowledgement of its QoS",
+          "[async_client][v5:MQTT-4.3.2-3][v5:MQTT-4.3.3-5]") {
     const auto version = GENERATE(v5, v3);
     async_fixture f;
     async_client client(f.io, f.options(version));
@@ -142,7 +143,8 @@ TEST_CASE("async_client: PUBACK for a QoS 2 message in 3.1.1 completes it as dow
     CHECK(o.error() == errc::downgraded_qos);
 }
 
-TEST_CASE("async_client: subscribing and unsubscribing complete with the broker's codes", "[async_client][v5:MQTT-3.8.4-7][v5:MQTT-3.9.3-1]") {
+TEST_CASE("async_client: subscribing and unsubscribing complete with the broker's codes",
+          "[async_client][v5:MQTT-3.8.4-7][v5:MQTT-3.9.3-1]") {
     async_fixture f;
     async_client client(f.io, f.options(v5));
     f.connect(client);
@@ -198,7 +200,8 @@ TEST_CASE("async_client: async_receive gives messages in their order, whole", "[
     CHECK(got[2].qos == qos::exactly_once);
 }
 
-TEST_CASE("async_client: a message is acknowledged when the next one is asked for, and not before", "[async_client][v5:MQTT-4.3.2-4][v5:MQTT-4.3.3-8]") {
+TEST_CASE("async_client: a message is acknowledged when the next one is asked for, and not before",
+          "[async_client][v5:MQTT-4.3.2-4][v5:MQTT-4.3.3-8]") {
     const auto version = GENERATE(v5, v3);
     async_fixture f;
     async_client client(f.io, f.options(version));
@@ -347,7 +350,8 @@ TEST_CASE("async_client: with a full inbound queue 3.1.1 stops reading, and goes
     constexpr int count = 2000;
     const std::string payload(1000, 'x');
     for (int i = 0; i != count; ++i)
-        f.server.send(publish{.qos = qos::at_least_once, .topic = std::to_string(i), .id = id(static_cast<unsigned>(i) + 1), .payload = payload});
+        f.server.send(
+            publish{.qos = qos::at_least_once, .topic = std::to_string(i), .id = id(static_cast<unsigned>(i) + 1), .payload = payload});
     for (int i = 0; i != count; ++i) {
         outcome<received_message> o;
         client.async_receive(o.handler());

@@ -396,7 +396,8 @@ TEST_CASE("async_client: large messages arrive whole, whatever the transport tak
     }
 }
 
-TEST_CASE("async_client: async_disconnect waits for acknowledgements, then ends the session at the broker", "[async_client][v5:MQTT-3.14.4-1][v3:MQTT-3.14.4-1]") {
+TEST_CASE("async_client: async_disconnect waits for acknowledgements, then ends the session at the broker",
+          "[async_client][v5:MQTT-3.14.4-1][v3:MQTT-3.14.4-1]") {
     const auto version = GENERATE(v5, v3);
     async_fixture f;
     async_client client(f.io, f.options(version));

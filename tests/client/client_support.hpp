@@ -48,7 +48,8 @@ public:
     /// Waits until there are `count` lines; all there are then.
     trace wait_for(std::size_t count) const {
         std::unique_lock lock(mutex_);
-        if (!changed_.wait_for(lock, 20s, [&] { return lines_.size() >= count; })) throw std::runtime_error("waited in vain for the journal");
+        if (!changed_.wait_for(lock, 20s, [&] { return lines_.size() >= count; }))
+            throw std::runtime_error("waited in vain for the journal");
         return lines_;
     }
 

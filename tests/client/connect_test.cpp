@@ -291,7 +291,8 @@ TEST_CASE("client: loop_forever() returns what stopped the client, after all cal
     server.set_rule(refusing(reason_code::banned));
     server.close();
     CHECK(c.loop_forever() == reason_code::banned);
-    CHECK(j.lines() == trace{"connect 0", "disconnect " + end_of_file, "published 1 banned", "published 2 banned", "disconnect banned, final"});
+    CHECK(j.lines() ==
+          trace{"connect 0", "disconnect " + end_of_file, "published 1 banned", "published 2 banned", "disconnect banned, final"});
 }
 
 TEST_CASE("client: disconnect() waits for acknowledgements, with and without a loop", "[client]") {

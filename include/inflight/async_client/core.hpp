@@ -274,9 +274,8 @@ private:
     void read() {
         if (reading_ || closing_ || !transport_) return;
         reading_ = true;
-        auto done = [self = this->shared_from_this(), t = transport_](std::error_code error, std::string_view bytes) {
-            self->on_read(error, bytes);
-        };
+        auto done = [self = this->shared_from_this(), t = transport_](
+                        std::error_code error, std::string_view bytes) { self->on_read(error, bytes); };
         transport_->async_read(std::move(done));
     }
 
@@ -323,9 +322,9 @@ private:
         return taken;
     }
 
-    // What is written to a broker that reads nothing, our answers to its packets above all, is bounded by taking
-    // no more packets. A full inbound queue pauses the reading too, except while an operation of ours awaits an answer, which may
-    // be behind the next message: then it goes on up to a hard limit.
+    // What is written to a broker that reads nothing, our answers to its packets above all, is bounded by
+    // taking no more packets. A full inbound queue pauses the reading too, except while an operation of ours
+    // awaits an answer, which may be behind the next message: then it goes on up to a hard limit.
     bool may_take() {
         if (session_.output_pending() > max_unwritten) {
             stalled_ = true;
@@ -333,9 +332,10 @@ private:
         }
         if (!inbound_.is_full()) return true;
         const bool awaiting = session_.in_flight() != 0 || session_.open_requests() != 0;
-        const bool drops = session_.version() == protocol_version::v5 && // By a broker that keeps to our limit.
-                           session_.unacknowledged() <= session_.options().receive_maximum &&
-                           options_.on_inbound_overflow == inflight::inbound_overflow::drop_qos_0;
+        const bool drops =
+            session_.version() == protocol_version::v5 && // By a broker that keeps to our limit.
+            session_.unacknowledged() <= session_.options().receive_maximum &&
+            options_.on_inbound_overflow == inflight::inbound_overflow::drop_qos_0;
         if (!inbound_.is_overfull() && (awaiting || drops)) return true;
         if (awaiting) {
             session_.fail(errc::inbound_overflow);

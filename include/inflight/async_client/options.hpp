@@ -9,7 +9,8 @@ namespace inflight {
 
 /// A time limit that clocks can be asked for: a year at most, so that nothing overflows.
 constexpr std::chrono::milliseconds bounded(std::chrono::milliseconds limit) {
-    return std::clamp(limit, std::chrono::milliseconds(0), std::chrono::milliseconds(std::chrono::hours(24 * 365)));
+    return std::clamp(limit, std::chrono::milliseconds(0),
+                      std::chrono::milliseconds(std::chrono::hours(24 * 365)));
 }
 
 /// Where a broker listens. `host` is a name, or an IPv4 or IPv6 literal, the latter with or without brackets.
@@ -63,7 +64,8 @@ struct client_options : session_options {
     /// client's I/O, must not block.
     std::function<bool(std::error_code)> retry_after_refusal{};
 
-    /// Called on the client's executor with every connection that is made, and every one that ends, by itself or not.
+    /// Called on the client's executor with every connection that is made, and every one that ends, by itself
+    /// or not.
     std::function<void(const connect_result&)> on_connected{};
     std::function<void(const disconnect_result&)> on_disconnected{};
 

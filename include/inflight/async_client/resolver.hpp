@@ -118,7 +118,8 @@ private:
         endpoints found;
         try { // Asio's own resolver, used blocking, on a context that nobody else knows.
             asio::io_context context;
-            for (const auto& entry : asio::ip::tcp::resolver(context).resolve(host, std::to_string(port), error))
+            for (const auto& entry :
+                 asio::ip::tcp::resolver(context).resolve(host, std::to_string(port), error))
                 found.push_back(entry.endpoint());
         } catch (const std::exception&) {
             error = std::make_error_code(std::errc::not_enough_memory);

@@ -46,13 +46,6 @@ public:
     void set_brokers(std::vector<broker> brokers) {
         const lock_type lock(this->mutex_);
         if (brokers == this->options_.brokers) return;
-        const bool same = std::equal(
-            brokers.begin(), brokers.end(), this->options_.brokers.begin(), this->options_.brokers.end(),
-            [](const broker& a, const broker& b) { return a.host == b.host && a.port == b.port; });
-        if (!same) { // What was agreed with others does not hold there.
-            agreed_version_.reset();
-            this->session_.server_changed();
-        }
         this->options_.brokers = std::move(brokers);
         broker_ = 0;
         agreed_version_.reset(); // The others may speak another one, and know nothing of the session.
@@ -148,8 +141,9 @@ private:
 
     static client_options prepare(client_options options) {
         if (options.brokers.empty()) options.brokers = {broker{}};
-        for (auto* limit : {&options.connect_timeout, &options.reconnect_delay, &options.max_reconnect_delay,
-                            &options.stable_after, &options.drain_timeout, &options.ack_timeout, &options.ping_timeout})
+        for (auto* limit :
+             {&options.connect_timeout, &options.reconnect_delay, &options.max_reconnect_delay,
+              &options.stable_after, &options.drain_timeout, &options.ack_timeout, &options.ping_timeout})
             *limit = bounded(*limit);
         const std::uint64_t seed = options.seed ? *options.seed : std::random_device{}();
         options.seed = seed;
@@ -321,7 +315,8 @@ private:
         else wait_for_next_attempt(error, had_connack);
     }
 
-    // The hook is the user's code, so it runs without the lock. If something else happens meanwhile, that counts.
+    // The hook is the user's code, so it runs without the lock. If something else happens meanwhile, that
+    // counts.
     void ask_user(std::error_code error, bool had_connack) {
         asio::post(this->executor_, [self = self_ptr(), error, had_connack, attempt = attempt_] {
             const auto is_over = [&] { return self->state_ != state::waiting || self->attempt_ != attempt; };

@@ -27,7 +27,8 @@ public:
 
     explicit tcp_transport(const asio::any_io_executor& executor) : socket_(executor), resolver_(executor) {}
 
-    /// Begins with the nth address of a host, since an address that never answers takes all the time there is.
+    /// Begins with the nth address of a host, since an address that never answers takes all the time there
+    /// is.
     void start_at(std::size_t n) { first_ = n; }
 
     template <class Handler>

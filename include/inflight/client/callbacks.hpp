@@ -73,7 +73,7 @@ public:
     std::uint64_t connects = 0;                        // connect() and connect_async() so far.
     std::uint64_t settled = 0;                         // Publishes with an outcome, ever.
     std::size_t published_notes = 0, log_notes = 0;
-    std::size_t held_back = 0;                // Messages that came too late: they wait for the next connection.
+    std::size_t held_back = 0; // Messages that came too late: they wait for the next connection.
     std::atomic<bool> message_in_hand{false}; // A callback has one.
     bool is_final = true;             // There is no connection, and will be none unless one is asked for.
     std::error_code final_error = errc::not_connected;
@@ -81,7 +81,8 @@ public:
     // Observer: called by the client with its own lock held.
 
     void on_connected(connect_result r) override {
-        add(connect_note{std::move(r), connects}, [&] { notes.insert(notes.end(), std::exchange(held_back, 0), note(message_note{})); });
+        add(connect_note{std::move(r), connects},
+            [&] { notes.insert(notes.end(), std::exchange(held_back, 0), note(message_note{})); });
     }
     void on_connect_failed(connect_result r) override {
         add(connect_note{r, connects}, [&] { finish(r.error); });

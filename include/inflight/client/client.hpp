@@ -31,7 +31,8 @@ public:
             loop_->stop_io();
             return;
         }
-        // The thread that is in the callback, and the one for I/O, hold a reference, and clean up when they end.
+        // The thread that is in the callback, and the one for I/O, hold a reference, and clean up when they
+        // end.
         loop_->async.implementation().shut_down();
         loop_->work.reset();
         const std::lock_guard lock(loop_->threads);
@@ -387,7 +388,8 @@ private:
 
     std::error_code begin_connect(std::string host, std::uint16_t port, std::chrono::seconds keep_alive,
                                   bool retry) {
-        if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || host.empty()) return errc::invalid_argument;
+        if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || host.empty())
+            return errc::invalid_argument;
         if (!impl().is_keepable()) return errc::empty_client_id;
         if (!impl().is_idle()) return errc::already_running;
         if (const auto error = loop_->start_io()) return error;

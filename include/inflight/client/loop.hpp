@@ -126,7 +126,7 @@ public:
     std::thread io_thread{}, loop_thread{};
     std::atomic<bool> loop_taken{false};
     bool stop_loop = false, destroyed = false;    // Guarded by the queue's mutex, as is all below.
-    std::uint64_t connects_told = 0;              // The latest connect() whose outcome on_connect has been told.
+    std::uint64_t connects_told = 0; // The latest connect() whose outcome on_connect has been told.
     std::error_code connect_error{};              // That outcome.
     id_table<delivery> to_be_acknowledged{}; // manual_ack: what the application has been given.
 
@@ -152,7 +152,8 @@ private:
         std::exception_ptr thrown;
         {
             const inside_callback inside(this);
-            const callbacks mine = queue.callbacks; // Dies unlocked too: it may be the last to own a callback.
+            const callbacks mine =
+                queue.callbacks; // Dies unlocked too: it may be the last to own a callback.
             lock.unlock();
             try {
                 std::visit([&](auto& n) { tell(mine, n); }, note);
@@ -185,8 +186,8 @@ private:
         call(n.is_subscribe ? c.on_subscribe : c.on_unsubscribe, n.outcome);
     }
 
-    // A message that a callback has is acknowledged before DISCONNECT goes out. After disconnect() no other is
-    // given to one: it could not be acknowledged any more, and would come again with the next session.
+    // A message that a callback has is acknowledged before DISCONNECT goes out. After disconnect() no other
+    // is given to one: it could not be acknowledged any more, and would come again with the next session.
     struct message_in_hand {
         client_loop& loop;
         explicit message_in_hand(client_loop& l) : loop(l) { loop.queue.message_in_hand = true; }

@@ -132,9 +132,9 @@ private:
         bool counted = false;      // Takes a unit of our Receive Maximum on this connection.
     };
 
-    // [v5:MQTT-3.3.4-9] But where repeats exceed the limit, it is given up for this connection: Mosquitto 2.0.11
-    // without limits of its own repeats all that it holds at once and then forgets to count. Closed for that, it
-    // would do so again on every later connection, and no message would ever get through.
+    // [v5:MQTT-3.3.4-9] But where repeats exceed the limit, it is given up for this connection:
+    // Mosquitto 2.0.11 without limits of its own repeats all that it holds at once and then forgets to count.
+    // Closed for that, it would do so again on every later connection, and no message would ever get through.
     errc take_unit(bool dup) {
         if (link_.v5() && open_ >= options_.receive_maximum && !is_limit_waived_) {
             if (!dup) return errc::receive_maximum_exceeded;

@@ -19,8 +19,8 @@ public:
 
     void stop() { interval_ = std::chrono::seconds(0); }
 
-    /// Some bytes have left. [v5:MQTT-3.1.2-20] [v3:MQTT-3.1.2-23] `ping_too`: among them, or before, the PINGREQ,
-    /// whose answer cannot be late while it waits behind a large message that is leaving slowly.
+    /// Some bytes have left. [v5:MQTT-3.1.2-20] [v3:MQTT-3.1.2-23] `ping_too`: among them, or before, the
+    /// PINGREQ, whose answer cannot be late while it waits behind a large message that is leaving slowly.
     void sent(bool ping_too, time_point now) {
         last_sent_ = now;
         if (asked_ && !ping_has_left_) answer_due_ = now + timeout_;

@@ -94,7 +94,8 @@ public:
         outgoing_record& r = queue_[s];
         const flow_step* step = find_step(sender_flow, r.state, type, reason, link_.version);
         if (!step) return errc::unexpected_packet;
-        // PUBCOMP "packet identifier not found" is no error: the broker had ended the exchange before. [v5:U5-29]
+        // PUBCOMP "packet identifier not found" is no error: the broker had ended the exchange before.
+        // [v5:U5-29]
         if (type == packet_type::pubcomp) reason = reason_code::success;
         if (step->then == effect::settle) settle(s, errc::none, reason);
         if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
