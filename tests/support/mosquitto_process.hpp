@@ -25,7 +25,7 @@ extern char** environ;
 class mosquitto_process {
 public:
     explicit mosquitto_process(std::string more_config = {}) : more_config_(std::move(more_config)) {
-        std::string name = (std::filesystem::temp_directory_path() / "inflight-mosquitto-XXXXXX").string();
+        std::string name = (std::filesystem::temp_directory_path() / "inflight-mosquitto-").string() + std::string(6, 'X');
         if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary directory");
         directory_ = name;
         try {

@@ -28,8 +28,8 @@ enum class errc {
     // The connection and the client.
     keep_alive_timeout, ack_timeout, connect_timeout, connection_lost, connection_refused,
     server_disconnected, version_refused, not_connected, session_lost, downgraded_qos, message_expired,
-    queue_full, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down, would_deadlock,
-    timed_out, already_running, not_running, invalid_argument, not_supported,
+    queue_full, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down,
+    would_deadlock, timed_out, already_running, not_running, invalid_argument, not_supported,
 };
 
 struct errc_row {
