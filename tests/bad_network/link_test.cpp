@@ -7,7 +7,6 @@
 #include <inflight/client.hpp>
 
 #include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include <atomic>
@@ -276,9 +275,7 @@ TEST_CASE("bad network: an echo coroutine with an inbound queue of one does not 
         }
     };
     asio::co_spawn(c.io, echo(), [&](std::exception_ptr e) {
-        try {
-            if (e) std::rethrow_exception(e);
-        } catch (const std::exception& what) { failure = what.what(); }
+        if (e) failure = "an operation has failed";
     });
 
     faulty_proxy straight(broker.port());
