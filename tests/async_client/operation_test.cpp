@@ -130,7 +130,7 @@ TEST_CASE("async_client: coroutines work, with exceptions or error codes", "[asy
             co_await client.async_publish(m, asio::redirect_error(asio::use_awaitable, error));
             CHECK(error == errc::topic_wildcard);
             const std::size_t left = co_await client.async_disconnect(asio::use_awaitable); // CHECK evaluates twice.
-        CHECK(left == 0);
+            CHECK(left == 0);
             is_done = true;
         },
         asio::detached);
