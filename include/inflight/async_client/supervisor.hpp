@@ -107,6 +107,7 @@ public:
             const lock_type lock(this->mutex_);
             if (state_ == state::shut_down) return;
             state_ = state::shut_down;
+            stopping_ = stopping::no; // Or else the end of the draining would bring it back to life.
             this->observer_ = nullptr;
             this->final_error_ = errc::shutting_down;
             ++attempt_;
