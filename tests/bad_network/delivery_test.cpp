@@ -43,7 +43,9 @@ std::uint64_t seed() {
 }
 
 /// Watches the subscriber's connections: for which messages has the broker said PUBLISH again, as a new exchange, after
-/// it had got our PUBREC? (Mosquitto 2.0.11 does so after a restart; no client can tell that from a new message.)
+/// it had got our PUBREC? Mosquitto 2.0.11 does so after a restart, and when two connections in a row are cut, the second
+/// before it has repeated its PUBRELs there (INFLIGHT_SEED=5000: PUBLISH, PUBREC, PUBREL, PUBCOMP, cut, cut, PUBLISH with
+/// DUP). No client can tell that from a new message.
 class broker_repeats {
 public:
     void operator()(const faulty_proxy::passing& p) {
@@ -262,9 +264,8 @@ TEST_CASE("bad network: connections cut at random bytes lose nothing, double no 
     d.report("cut");
     d.check_completions();
     d.check_arrivals();
-    if (level == qos::exactly_once && d.duplicates() != 0) {
-        FAIL_CHECK(d.duplicates() << " duplicates, " << d.unexplained_duplicates() << " of them not the broker's\n" << d.state());
-    }
+    if (level != qos::exactly_once) return;
+    if (d.unexplained_duplicates() != 0) FAIL_CHECK(d.state());
 }
 
 TEST_CASE("bad network: a broker that is stopped and started three times loses nothing", "[bad_network]") {
