@@ -14,7 +14,7 @@ Without a part: what CI runs, that is all parts but interop and benchmark.
   unit         the tests of each layer, built with GCC and with Clang
   integration  the client against a Mosquitto that the tests start
   interop      the client against other brokers and other clients
-  sanitize     ASan and UBSan over all unit tests, TSan over those of the clients
+  sanitize     ASan and UBSan over all unit tests and the bad networks, TSan over those of the clients
   fuzz         libFuzzer for 60 seconds per target, or --seconds N
   package      headers alone, every way to get the library, the snippets of the READMEs
   tidy         rules of the code, clang-tidy, ids of the standards' statements
@@ -134,6 +134,7 @@ packages_of() {
     conformance) echo "$gcc" ;;
     integration) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt" ;;
     interop) echo "$gcc mosquitto python3 rabbitmq-server tshark" ;; # npm too, if it is there
+    sanitize) echo "$clang mosquitto" ;;
     tidy) echo "$clang clang-tidy-19" ;;
     benchmark) echo "$gcc libmosquitto-dev" ;;
     *) echo "$clang" ;;
