@@ -356,7 +356,7 @@ private:
 
     void take_what_is_there() {
         asio::post(executor_, [self = this->shared_from_this(), t = transport_] {
-            if (t == self->transport_ && !self->closing_) self->on_read({}, {});
+            if (t == self->transport_ && !self->closing_ && !self->reading_) self->on_read({}, {});
         });
     }
 
