@@ -90,7 +90,9 @@ endfunction()
 
 if(NOT TARGET inflight::asio)
     add_library(inflight::asio INTERFACE IMPORTED GLOBAL)
-    target_compile_definitions(inflight::asio INTERFACE ASIO_STANDALONE)
+    # Asio 1.22 does not know that Clang has coroutines.
+    target_compile_definitions(inflight::asio INTERFACE
+        ASIO_STANDALONE $<$<CXX_COMPILER_ID:Clang,AppleClang>:ASIO_HAS_CO_AWAIT=1>)
     if(INFLIGHT_ASIO_TARGET)
         if(NOT TARGET "${INFLIGHT_ASIO_TARGET}")
             message(FATAL_ERROR

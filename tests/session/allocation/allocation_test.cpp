@@ -36,7 +36,7 @@ public:
     client_session<> session;
     time_point now{std::chrono::hours(1)};
 
-    sink(protocol_version version, session_options options) : session(std::move(options)), version_(version) {
+    sink(protocol_version version, session_options options) : session(std::move(options)) {
         session.transport_opened(version);
         write();
         std::string answer;
@@ -78,7 +78,6 @@ public:
     delivery last{};
 
 private:
-    protocol_version version_;
     std::string ack_{};
 };
 
