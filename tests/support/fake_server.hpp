@@ -177,6 +177,7 @@ public:
         for (const auto& c : connections_)
             if (c->socket_ >= 0) ::close(c->socket_);
         if (listener_ >= 0) ::close(listener_);
+        if (port_keeper_ >= 0) ::close(port_keeper_);
         ::close(wake_[0]);
         ::close(wake_[1]);
     }
@@ -191,11 +192,20 @@ public:
         const std::lock_guard lock(mutex_);
         rule_ = std::move(r);
     }
-    /// Connections are refused from now on, as if there were no server.
+    /// Connections are refused from now on, as if there were no server. The port stays ours: a socket that is bound and
+    /// does not listen keeps it from other programs, which would answer.
     void stop_listening() {
         const std::lock_guard lock(mutex_);
+        sockaddr_storage address{};
+        socklen_t size = sizeof address;
+        auto* generic = reinterpret_cast<sockaddr*>(&address);
+        ::getsockname(listener_, generic, &size);
         ::close(listener_);
         listener_ = -1;
+        port_keeper_ = ::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const int yes = 1;
+        ::setsockopt(port_keeper_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        (void)::bind(port_keeper_, generic, size); // Fails while connections are open: they keep the port as well.
         note(0, "", "no longer listening");
         wake();
     }
@@ -481,7 +491,7 @@ private:
     std::mutex mutex_{};
     std::condition_variable changed_{};
     rule rule_;
-    int listener_ = -1, wake_[2] = {-1, -1};
+    int listener_ = -1, port_keeper_ = -1, wake_[2] = {-1, -1};
     std::uint16_t port_ = 0;
     bool stopped_ = false;
     std::vector<std::unique_ptr<connection>> connections_{};
