@@ -189,7 +189,7 @@ protected:
         if (!transport_ || finished_writing_) return;
         finished_writing_ = true;
         transport_->shutdown();
-        if (!reading_) read();
+        read();
     }
 
     void schedule_flush() {

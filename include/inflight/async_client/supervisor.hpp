@@ -83,7 +83,7 @@ public:
             self->set_drain_timer(drain);
             if (!self->session_.is_connected() && self->is_drained()) return self->on_drain_timeout();
             self->step([] {});
-            self->flush_now();
+            self->schedule_flush();
         });
     }
 
@@ -112,6 +112,7 @@ public:
             this->final_error_ = errc::shutting_down;
             ++attempt_;
             this->session_.stop();
+            this->abandon(errc::shutting_down);
             give_up(errc::shutting_down);
         }
         asio::dispatch(this->executor_, [self = self_ptr()] {
@@ -406,7 +407,6 @@ private:
     }
 
     void give_up(std::error_code error, std::size_t left = 0) {
-        this->abandon(error);
         this->complete_all(connecting_, error, last_);
         this->complete_all(disconnecting_, state_ == state::shut_down ? error : std::error_code{}, left);
     }
@@ -434,7 +434,7 @@ private:
         if (stopping_ == stopping::no) return;
         if (stopping_ == stopping::draining && this->session_.is_connected()) {
             say_goodbye();
-            return flush_now();
+            return this->schedule_flush();
         }
         stopping_ = stopping::saying_goodbye;
         if (state_ == state::open) return this->close({});
@@ -442,8 +442,6 @@ private:
         if (opening_) std::exchange(opening_, nullptr)->close();
         stop_connecting({}, false);
     }
-
-    void flush_now() { this->schedule_flush(); }
 
     template <class F>
     void arm(std::chrono::milliseconds after, F f) {
