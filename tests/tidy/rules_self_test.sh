@@ -4,7 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree/include/inflight/codec" "$tree/tests" "$tree/examples" "$tree/cmake" "$tree/.ci"
+mkdir -p "$tree"/include/inflight/{codec,session,testing} "$tree/tests" "$tree/examples" "$tree/cmake" "$tree/.ci"
 
 # expect WANTED FILE: with standard input as FILE the tree has one breach, matching WANTED, or none for "-".
 expect() {
@@ -27,6 +27,11 @@ header() { echo '#pragma once'; [ $# -eq 0 ] || printf '%s\n' "$@"; }
 header '#include <inflight/codec/types.hpp>' '#include <chrono>' 'int f(time_point now);' |
     expect - session.hpp
 header '#include <inflight/client.hpp>' | expect 'stands above' session.hpp
+header '#include <inflight/session.hpp>' | expect - testing/server.hpp
+header '#include <inflight/async_client.hpp>' | expect 'stands above' testing/server.hpp
+header '#include <inflight/async_client.hpp>' | expect - testing/tcp_server.hpp
+header '#include <inflight/testing/server.hpp>' | expect 'opt-in' session/flow.hpp
+header '#include <asio/ip/tcp.hpp>' | expect 'knows no' testing/server.hpp
 header '#include <inflight/session.hpp>' | expect 'stands above' codec/types.hpp
 header '#include <inflight/testing.hpp>' | expect 'opt-in' client.hpp
 header '#include "types.hpp"' | expect 'relative' client.hpp
