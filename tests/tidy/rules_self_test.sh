@@ -4,7 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree"/include/inflight/{codec,session,testing} "$tree/tests" "$tree/examples" "$tree/cmake" "$tree/.ci"
+mkdir -p "$tree"/include/inflight/{codec,session,testing} "$tree"/{tests,examples,cmake,.ci}
 
 # expect WANTED FILE: with standard input as FILE the tree has one breach, matching WANTED, or none for "-".
 expect() {
