@@ -426,7 +426,7 @@ TEST_CASE("publish: waiting messages are bounded by count", "[session]") {
     CHECK(p.publish("a", "", qos_1).status == publish_status::success);
 }
 
-TEST_CASE("publish: held messages are bounded by bytes, and a single large one is let through", "[session]") {
+TEST_CASE("publish: held messages are bounded by bytes, and one above the whole limit is too large", "[session]") {
     session_options options = test_options();
     options.max_queued_bytes = 1000;
     scripted_peer p(options);
@@ -442,9 +442,94 @@ TEST_CASE("publish: held messages are bounded by bytes, and a single large one i
     p.gets(puback{.id = id(1)});
     CHECK(p.publish("a", half, qos_1));
 
-    scripted_peer large(options);
-    CHECK(large.publish("a", std::string(5000, 'x'), qos_1));
-    CHECK(large.publish("a", "", qos_1) == refused(publish_status::queue_full));
+    CHECK(p.publish("a", std::string(1000, 'x'), qos_1) == refused(publish_status::packet_too_large));
+    CHECK(p.publish("a", std::string(1000, 'x'), qos_0)); // It is not kept.
+    p.session.set_max_queued_bytes(0);
+    CHECK(p.publish("a", std::string(1000, 'x'), qos_1)); // No limit.
+}
+
+TEST_CASE("publish: the oldest message that was never sent makes room, and completes with that", "[session]") {
+    session_options options = window(1);
+    options.max_queued_messages = 2;
+    options.on_full_queue = queue_policy::drop_oldest;
+    scripted_peer p(options);
+    p.connect();
+    for (const char* topic : {"sent", "b", "c", "d"}) CHECK(p.publish(topic, "", qos_1));
+    CHECK(p.events() == trace{"published 2: failed, message dropped from the full queue to make room for a newer one"});
+    CHECK_FALSE(p.session.is_outstanding(id(2)));
+    p.carry();
+    p.cut();
+    p.publish("zero", "", qos_0); // Takes the place of c.
+    CHECK(p.events().size() == 1);
+    p.publish("e", "", qos_1); // Of d: "sent" waits again, and is not the oldest of those never sent.
+    p.publish("f", "", qos_1); // Of zero.
+    CHECK(p.events() == trace{"published 4: failed, message dropped from the full queue to make room for a newer one",
+                              "published 5: failed, message dropped from the full queue to make room for a newer one"});
+    p.resume();
+    for (const unsigned n : {1u, 6u, 7u}) {
+        p.carry();
+        p.gets(puback{.id = id(n)});
+    }
+    CHECK(p.session.unsettled() == 0);
+}
+
+TEST_CASE("publish: when QoS 0 makes room, the oldest one does, and QoS 1 and 2 are kept", "[session]") {
+    session_options options = test_options();
+    options.max_queued_messages = 3;
+    options.on_full_queue = queue_policy::drop_oldest_qos_0;
+    scripted_peer p(options);
+    p.publish("one", "", qos_1);
+    p.publish("zero", "1", qos_0);
+    p.publish("zero", "2", qos_0);
+    CHECK(p.publish("two", "", qos_2)); // For the first zero.
+    CHECK(p.publish("zero", "3", qos_0)); // For the second.
+    CHECK(p.publish("one", "", qos_1)); // For the third.
+    CHECK(p.events().size() == 3);
+    CHECK(p.publish("zero", "4", qos_0) == refused(publish_status::queue_full));
+    CHECK(p.publish("one", "", qos_1) == refused(publish_status::queue_full));
+    CHECK(p.events().empty());
+    CHECK(p.session.unsettled() == 3);
+}
+
+TEST_CASE("publish: several messages make room for the bytes of one, or none if all would not do", "[session]") {
+    session_options options = window(1);
+    options.max_queued_bytes = 1000;
+    options.on_full_queue = queue_policy::drop_oldest;
+    scripted_peer p(options);
+    p.connect();
+    const std::string third(300, 'x');
+    for (const char* topic : {"sent", "b", "c"}) CHECK(p.publish(topic, third, qos_1));
+    CHECK(p.publish("d", std::string(600, 'x'), qos_1)); // For b and c.
+    CHECK(p.events().size() == 2);
+    CHECK(p.session.unsettled() == 2);
+    CHECK(p.publish("e", std::string(800, 'x'), qos_1) == refused(publish_status::queue_full)); // "sent" is in the way.
+    CHECK(p.events().empty());
+    CHECK(p.session.unsettled() == 2);
+    CHECK(p.publish("f", std::string(1000, 'x'), qos_1) == refused(publish_status::packet_too_large));
+}
+
+TEST_CASE("publish: when all identifiers are taken, the oldest waiting message gives up its own", "[session][v5:U5-25]") {
+    session_options options = test_options();
+    const bool drops = GENERATE(true, false);
+    if (drops) options.on_full_queue = queue_policy::drop_oldest;
+    scripted_peer p(options);
+    p.subscribe("a"); // Takes identifier 1, so that the queue is one short of its limit by count.
+    for (int i = 0; i != 65'534; ++i) p.session.publish({.qos = qos_1, .topic = "a"}, 7, v5, p.now);
+    const publish_result got = p.publish("b", "", qos_1);
+    if (drops) CHECK(got == publish_result{publish_status::queued_offline, 2});
+    else CHECK(got == refused(publish_status::packet_ids_exhausted));
+    CHECK(p.events().size() == (drops ? 1 : 0));
+    CHECK(p.session.unsettled() == 65'534);
+}
+
+TEST_CASE("publish: under `wait` the session refuses: its driver does the waiting", "[session]") {
+    session_options options = test_options();
+    options.max_queued_messages = 1;
+    options.on_full_queue = queue_policy::wait;
+    scripted_peer p(options);
+    CHECK(p.publish("a", "", qos_1));
+    CHECK(p.publish("b", "", qos_1) == refused(publish_status::queue_full));
+    CHECK(p.session.unsettled() == 1);
 }
 
 TEST_CASE("publish: a message whose time has passed while it waited is settled, unsent", "[session]") {
@@ -454,10 +539,40 @@ TEST_CASE("publish: a message whose time has passed while it waited is settled, 
     p.publish({.qos = qos_1, .topic = "one", .props = props});
     p.publish({.qos = qos_0, .topic = "zero", .props = props});
     p.publish({.qos = qos_2, .topic = "two"});
-    p.wait(10s);
-    CHECK(p.connect() == trace{"connected", "published 1: failed, message expired before it was sent",
-                               "published 2: failed, message expired before it was sent"});
+    p.wait(9'999ms);
+    CHECK(p.events().empty());
+    p.wait(1ms); // While there is no connection.
+    CHECK(p.events() == trace{"published 1: failed, message expired before it was sent",
+                              "published 2: failed, message expired before it was sent"});
+    CHECK_FALSE(p.session.deadline());
+    CHECK(p.connect() == trace{"connected"});
     CHECK(p.sent() == trace{"PUBLISH qos=2 topic='two' id=3 payload='' (0 bytes)"});
+}
+
+TEST_CASE("publish: messages behind the window expire one by one, each in its time, in 3.1.1 too", "[session]") {
+    const auto version = GENERATE(v3, v5);
+    session_options options = window(1);
+    options.keep_alive = 0s;
+    options.ack_timeout = 0s;
+    scripted_peer p(options);
+    p.connect(version);
+    p.publish("first", "", qos_1);
+    for (const unsigned seconds : {30u, 10u, 20u, 40u}) {
+        properties<packet_type::publish> props;
+        props.set<property_id::message_expiry_interval>(seconds);
+        p.publish({.qos = qos_1, .topic = "a", .props = props});
+    }
+    p.carry();
+    p.wait(10s);
+    CHECK(p.events() == trace{"published 3: failed, message expired before it was sent"});
+    p.wait(15s);
+    CHECK(p.events() == trace{"published 4: failed, message expired before it was sent"});
+    p.gets(puback{.id = id(1)}); // Then 2 is sent, and does not expire any more.
+    p.wait(15s);
+    CHECK(p.events() == trace{"published 5: failed, message expired before it was sent"});
+    CHECK(p.session.in_flight() == 1);
+    CHECK_FALSE(p.session.deadline());
+    if (version == v3) CHECK(p.sent().back() == "PUBLISH qos=1 topic='a' id=2 payload='' (0 bytes)");
 }
 
 TEST_CASE("publish: the expiry that is sent is what is left of it", "[session]") {
@@ -560,8 +675,8 @@ TEST_CASE("publish: abandoned messages get the error given, each once, in their 
     p.session.stop();
     CHECK(p.publish("d", "", qos_1) == refused(publish_status::shutting_down));
     p.session.abandon(errc::shutting_down);
-    CHECK(p.events() == trace{"published 1: failed, client is shutting down", "published 3: failed, client is shutting down",
-                              "published 2: failed, client is shutting down"});
+    CHECK(p.events() == trace{"published 1: failed, client is shutting down", "published 2: failed, client is shutting down",
+                              "published 3: failed, client is shutting down"});
     CHECK(p.session.unsettled() == 0);
     p.session.abandon(errc::shutting_down);
     CHECK(p.events().empty());

@@ -44,8 +44,7 @@ TEST_CASE("resend_queue: a record is found by its identifier until it is settled
     CHECK(queue[one].sequence == 3);
 }
 
-TEST_CASE("resend_queue: lists keep the order of arrival, and the front of waiting can be jumped",
-          "[session]") {
+TEST_CASE("resend_queue: lists keep the order of arrival, and what waits again has one of its own", "[session]") {
     resend_queue queue;
     std::vector<slot> slots;
     for (unsigned n = 1; n <= 5; ++n) slots.push_back(add(queue, n));
@@ -54,14 +53,15 @@ TEST_CASE("resend_queue: lists keep the order of arrival, and the front of waiti
     CHECK(ids(queue, stage::waiting) == std::vector<unsigned>{3, 5});
     queue.move_last(slots[1], stage::in_flight);
     CHECK(ids(queue, stage::in_flight) == std::vector<unsigned>{1, 4, 2});
-    queue.move_to_front_of_waiting(slots[3]);
-    queue.move_to_front_of_waiting(slots[2]); // Within its own list.
-    CHECK(ids(queue, stage::waiting) == std::vector<unsigned>{3, 4, 5});
-    CHECK(ids(queue, stage::in_flight) == std::vector<unsigned>{1, 2});
-    const auto sorted = queue.sorted(queue.of(stage::waiting));
-    CHECK(sorted == std::vector<slot>{slots[2], slots[3], slots[4]});
-    CHECK(queue.waiting() == 3);
-    CHECK(queue.in_flight() == 2);
+    queue.move_last(slots[3], stage::waiting_again);
+    queue.move_last(slots[0], stage::waiting_again);
+    CHECK(ids(queue, stage::waiting) == std::vector<unsigned>{3, 5});
+    CHECK(ids(queue, stage::waiting_again) == std::vector<unsigned>{4, 1});
+    CHECK(ids(queue, stage::in_flight) == std::vector<unsigned>{2});
+    CHECK(queue.sorted({stage::in_flight, stage::waiting_again}) == std::vector<slot>{slots[0], slots[1], slots[3]});
+    CHECK(queue.waiting() == 4);
+    CHECK(queue.never_sent() == 2);
+    CHECK(queue.in_flight() == 1);
 }
 
 TEST_CASE("resend_queue: QoS 0 waits in a list of its own", "[session]") {
@@ -71,6 +71,7 @@ TEST_CASE("resend_queue: QoS 0 waits in a list of its own", "[session]") {
     CHECK(ids(queue, stage::waiting) == std::vector<unsigned>{1});
     CHECK(ids(queue, stage::waiting, qos::at_most_once) == std::vector<unsigned>{2});
     CHECK(queue.waiting() == 2);
+    CHECK(queue.sorted({stage::waiting}) == std::vector<slot>{1, 2});
 }
 
 TEST_CASE("resend_queue: counts the bytes of all packets it holds", "[session]") {
@@ -80,12 +81,15 @@ TEST_CASE("resend_queue: counts the bytes of all packets it holds", "[session]")
     CHECK(queue.bytes() == first + second);
     queue.settle(one, errc::none, {}, 0);
     CHECK(queue.bytes() == second);
-    CHECK(queue.take_bytes(two).size() == second);
+    queue.move_last(two, stage::in_flight);
+    CHECK(queue.of(stage::waiting).bytes == 0);
+    CHECK(queue.of(stage::in_flight).bytes == second);
+    CHECK(queue.take_bytes(two, true).size() == second);
     CHECK(queue.bytes() == 0);
     const slot three = queue.add(stage::waiting, id(3), qos::at_least_once);
     queue.restore(three, 77, "stored", protocol_version::v5);
     CHECK(queue.bytes() == 6);
-    queue.drop_bytes(three);
+    CHECK(queue.take_bytes(three, false).empty());
     CHECK(queue.bytes() == 0);
 }
 
@@ -129,7 +133,7 @@ TEST_CASE("resend_queue: after a burst that is over it holds no memory for it, a
 TEST_CASE("resend_queue: lists and table agree over a random life", "[session]") {
     std::mt19937 random(3);
     resend_queue queue;
-    std::vector<unsigned> waiting, in_flight; // The model.
+    std::vector<unsigned> waiting, again, in_flight; // The model.
     unsigned next = 1;
     const auto take = [&](std::vector<unsigned>& from) {
         const auto i = from.begin() + static_cast<std::ptrdiff_t>(random() % from.size());
@@ -150,8 +154,8 @@ TEST_CASE("resend_queue: lists and table agree over a random life", "[session]")
                 break;
             case 2:
                 if (in_flight.empty()) break;
-                waiting.insert(waiting.begin(), take(in_flight));
-                queue.move_to_front_of_waiting(queue.find(id(waiting.front())));
+                again.push_back(take(in_flight));
+                queue.move_last(queue.find(id(again.back())), stage::waiting_again);
                 break;
             default:
                 if (in_flight.empty()) break;
@@ -162,8 +166,9 @@ TEST_CASE("resend_queue: lists and table agree over a random life", "[session]")
         }
         if (i % 50 == 0) {
             REQUIRE(ids(queue, stage::waiting) == waiting);
+            REQUIRE(ids(queue, stage::waiting_again) == again);
             REQUIRE(ids(queue, stage::in_flight) == in_flight);
-            REQUIRE(queue.unsettled() == waiting.size() + in_flight.size());
+            REQUIRE(queue.unsettled() == waiting.size() + again.size() + in_flight.size());
         }
     }
 }

@@ -178,9 +178,13 @@ protected:
         closing_ = true;
         close_error_ = error;
         transport_->close();
+        stop_session_timer();
+        closed_when_idle();
+    }
+
+    void stop_session_timer() {
         session_timer_.cancel();
         timer_armed_ = false;
-        closed_when_idle();
     }
 
     /// No more output: what the peer still sends is read and thrown away until it closes, so that the last
@@ -212,6 +216,7 @@ protected:
     void abandon(std::error_code error) {
         abandon_error_ = error;
         session_.abandon(errc::shutting_down);
+        stop_session_timer(); // Nothing is left that could expire.
         settle_events();
         abandon_error_ = {};
         for (auto* op : std::exchange(receivers_, {})) op->complete(error);
@@ -401,6 +406,7 @@ private:
             const std::error_code error = self->close_error_;
             self->session_.transport_closed();
             self->settle_events();
+            self->arm_session_timer(); // Messages expire without a connection too.
             self->on_closed(error);
         });
     }
@@ -418,7 +424,7 @@ private:
             if (error) return; // Set to an earlier time, or closed.
             const lock_type lock(self->mutex_);
             self->timer_armed_ = false;
-            if (!self->transport_ || self->closing_) return;
+            if (self->closing_) return;
             self->step([&] { self->session_.deadline_reached(clock::now()); });
             self->flush();
         });

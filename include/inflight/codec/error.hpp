@@ -28,8 +28,8 @@ enum class errc {
     // The connection and the client.
     keep_alive_timeout, ack_timeout, connect_timeout, connection_lost, connection_refused,
     server_disconnected, version_refused, not_connected, session_lost, downgraded_qos, message_expired,
-    queue_full, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow, shutting_down,
-    would_deadlock, timed_out, already_running, not_running, invalid_argument, not_supported,
+    message_dropped, queue_full, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow,
+    shutting_down, would_deadlock, timed_out, already_running, not_running, invalid_argument, not_supported,
 };
 
 struct errc_row {
@@ -95,6 +95,7 @@ inline constexpr auto errc_table = [] {
         {errc::session_lost, rc::success, "v5:MQTT-3.2.2-5", "broker has lost the session"},
         {errc::downgraded_qos, rc::success, "", "broker acknowledged a QoS 2 message as QoS 1"},
         {errc::message_expired, rc::success, "", "message expired before it was sent"},
+        {errc::message_dropped, rc::success, "", "message dropped from the full queue to make room for a newer one"},
         {errc::queue_full, rc::success, "", "too many messages or bytes are waiting"},
         {errc::packet_ids_exhausted, rc::success, "v5:MQTT-2.2.1-3", "all 65,535 packet identifiers are in use"},
         {errc::unknown_packet_id, rc::success, "", "no message with this packet identifier awaits an acknowledgement"},

@@ -84,6 +84,7 @@ public:
     }
 
     void deadline_reached(time_point now) {
+        outgoing_.expire(now);
         if (!link_.is_connected()) return;
         const bool paused = paused_at_.has_value();
         switch (keep_alive_.deadline_reached(paused, now)) {
@@ -185,12 +186,17 @@ public:
         return std::nullopt;
     }
 
-    /// When to call deadline_reached(), unless something else happens before.
+    /// When to call deadline_reached(), unless something else happens before: messages expire while there is
+    /// no connection too.
     std::optional<time_point> deadline() const {
-        if (!link_.is_connected()) return std::nullopt;
-        const auto ping = keep_alive_.deadline(paused_at_.has_value());
-        const auto ack = paused_at_ ? std::nullopt : outgoing_.deadline();
-        return !ping ? ack : !ack ? ping : std::min(*ping, *ack);
+        std::optional<time_point> out = outgoing_.next_expiry();
+        const auto consider = [&](std::optional<time_point> other) {
+            if (other && (!out || *other < *out)) out = other;
+        };
+        if (!link_.is_connected()) return out;
+        consider(keep_alive_.deadline(paused_at_.has_value()));
+        if (!paused_at_) consider(outgoing_.deadline());
+        return out;
     }
 
     bool is_connected() const { return link_.is_connected(); }
@@ -219,6 +225,8 @@ public:
         outgoing_.limits_changed(now);
     }
     void set_max_queued_messages(std::size_t count) { options_.max_queued_messages = count; }
+    void set_max_queued_bytes(std::size_t bytes) { options_.max_queued_bytes = bytes; }
+    void set_queue_policy(queue_policy policy) { options_.on_full_queue = policy; }
     void set_credentials(std::optional<std::string> user_name, std::optional<std::string> password) {
         options_.user_name = std::move(user_name);
         options_.password = std::move(password);

@@ -17,6 +17,15 @@ enum class lost_session_policy : std::uint8_t {
     fail,      // Completed with errc::session_lost.
 };
 
+/// What publish() does when max_queued_messages or max_queued_bytes is reached. Only messages that were never
+/// sent are dropped, the oldest first; each completes with errc::message_dropped.
+enum class queue_policy : std::uint8_t {
+    reject,            // Refuses the new message, as Python's paho does and as brokers do by default.
+    drop_oldest,       // For values of which only the latest count. (Paho's deleteOldestMessages.)
+    drop_oldest_qos_0, // As long as QoS 0 messages wait; never drops what QoS 1 and 2 have promised.
+    wait,              // async_publish() waits for room; publish(), which never waits, refuses.
+};
+
 struct session_options {
     /// Key of the session at the broker. The clients fill in a generated one when it is empty.
     std::string client_id{};
@@ -40,10 +49,12 @@ struct session_options {
     /// QoS 1 and 2 messages sent and not acknowledged at a time, 1 to 65,535. 0: as many as the broker takes,
     /// which 5.0 announces; in 3.1.1, where it cannot, 20.
     std::uint16_t max_inflight_messages = 0;
-    /// Accepted messages that wait to be sent. 0 is the most there can be, 65,535.
+    /// Accepted messages that wait to be sent for the first time. 0 is the most there can be, 65,535.
     std::size_t max_queued_messages = 65'535;
-    /// Bytes of all messages held, waiting or unacknowledged: topic, properties and payload counted.
+    /// Bytes of all messages held, waiting or unacknowledged: topic, properties and payload counted. One that
+    /// could never be held is refused as too large. 0: no limit.
     std::size_t max_queued_bytes = std::size_t{64} << 20;
+    queue_policy on_full_queue = queue_policy::reject;
     /// How long the oldest unacknowledged message may wait for its acknowledgement; doubled after each
     /// expiry. 0: for ever.
     std::chrono::milliseconds ack_timeout{20'000};
@@ -67,7 +78,7 @@ enum class publish_status : int {
     invalid_argument =
         3, // A property or the QoS cannot be encoded. Nothing is kept, as with all below but the next.
     queued_offline = 4,   // Accepted while there is no connection; sent after the next CONNACK.
-    packet_too_large = 9, // Larger than the broker's Maximum Packet Size, or than MQTT allows.
+    packet_too_large = 9, // Larger than max_queued_bytes, the broker's Maximum Packet Size, or MQTT allows.
     not_supported = 10,   // The broker does not support this QoS, or retained messages.
     queue_full = 15,      // max_queued_messages or max_queued_bytes is reached.
     invalid_topic = 100,  // Empty, too long, not UTF-8, or with a wildcard.

@@ -1,8 +1,10 @@
 // inflight/session/outgoing.hpp - messages on their way to the broker: from publish() to their outcome.
 //
 // A message waits, is in flight (QoS 1, 2) or being written (QoS 0), and is settled. With every new
-// connection what was in flight waits again, in front of everything else and in its old order, so that there
-// is one place that sends. Standard: MQTT 5.0 sections 4.3, 4.4, 4.6, 4.9; MQTT 3.1.1 sections 4.3, 4.4, 4.6.
+// connection what was in flight waits again, before everything else and in its old order, so that there is
+// one place that sends. While a message waits for the first time it may expire, and may be dropped to make
+// room for a newer one; once sent, its exchange is brought to its end.
+// Standard: MQTT 5.0 sections 4.3, 4.4, 4.6, 4.9; MQTT 3.1.1 sections 4.3, 4.4, 4.6.
 #pragma once
 
 #include <inflight/codec/decode.hpp>
@@ -10,6 +12,8 @@
 #include <inflight/session/link.hpp>
 #include <inflight/session/packet_id_allocator.hpp>
 #include <inflight/session/store.hpp>
+
+#include <set>
 
 namespace inflight {
 
@@ -38,14 +42,14 @@ public:
         if (!size) return {status_of(size.error()), 0};
         if (online && refusal(p.qos, p.retain) != errc::none) return {publish_status::not_supported, 0};
 
-        const bool at_once = may_send(p.qos) && queue_.of(stage::waiting, p.qos).empty();
-        if (!at_once && queue_.waiting() >= max_queued_messages()) return {publish_status::queue_full, 0};
+        const bool at_once = may_send(p.qos) && first_waiting(p.qos) == nil;
         const bool is_kept = !at_once || p.qos != qos::at_most_once;
-        if (is_kept && queue_.bytes() != 0 && queue_.bytes() + size->total > options_.max_queued_bytes)
-            return {publish_status::queue_full, 0};
+        if (is_kept)
+            if (const auto full = make_room(size->total, !at_once); full != publish_status::success)
+                return {full, 0};
 
         const bool is_taken = p.qos != qos::at_most_once || tag != 0; // Else the identifier is a mere number.
-        const packet_id id = is_taken ? ids_.allocate() : ids_.track();
+        const packet_id id = is_taken ? take_id() : ids_.track();
         if (p.qos != qos::at_most_once && id == packet_id::none)
             return {publish_status::packet_ids_exhausted, 0};
         const publish_result accepted{online ? publish_status::success : publish_status::queued_offline,
@@ -64,10 +68,10 @@ public:
         const slot s = queue_.add(stage::waiting, is_taken ? id : packet_id::none, p.qos);
         queue_.encode(s, p, version, *size);
         queue_[s].tag = tag;
-        if (const auto expiry = p.props.template get<property_id::message_expiry_interval>())
-            queue_[s].expires = now + std::chrono::seconds(*expiry);
         keep(s);
         if (at_once) send(s, now);
+        else if (const auto expiry = p.props.template get<property_id::message_expiry_interval>())
+            begin_expiry(s, now + std::chrono::seconds(*expiry));
         return accepted;
     }
 
@@ -114,32 +118,25 @@ public:
     /// [v5:MQTT-4.4.0-1]
     void connected(bool resumed, time_point now) {
         used_ = 0; // [v5:U5-27]
-        std::vector<slot> again;
-        for (const auto* l : {&queue_.of(stage::in_flight), &queue_.of(stage::waiting)})
-            for (const slot s : queue_.sorted(*l)) {
-                outgoing_record& r = queue_[s];
-                r.counted = false;
-                if (resumed && r.state == flow::await_pubcomp) continue;
-                // A new session gets it as a new message, be it this one or, since it waits, the next.
-                r.dup = resumed && r.state != flow::none; // [v5:MQTT-3.3.1-1]
-                if (r.was_sent) again.push_back(s);
-            }
         if (resumed) { // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6]
             for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
                 if (queue_[s].state == flow::await_pubcomp) reply_pubrel(queue_[s].id, reason_code::success);
         }
-        std::sort(again.begin(), again.end(),
-                  [&](slot a, slot b) { return queue_[a].sequence > queue_[b].sequence; });
-        for (const slot s : again) {
+        for (const slot s : queue_.sorted({stage::waiting_again, stage::in_flight})) {
+            outgoing_record& r = queue_[s];
+            r.counted = false;
+            if (resumed && r.state == flow::await_pubcomp) continue;
             if (!resumed && options_.on_lost_session == lost_session_policy::fail) {
                 settle(s, errc::session_lost, {});
                 continue;
             }
+            // A new session gets it as a new message, be it this one or, since it waits, the next.
+            r.dup = resumed && r.state != flow::none; // [v5:MQTT-3.3.1-1]
             if (!resumed) {
-                queue_[s].state = flow::none;
+                r.state = flow::none;
                 keep(s);
             }
-            queue_.move_to_front_of_waiting(s);
+            queue_.move_last(s, stage::waiting_again);
         }
         send_waiting(now);
         watched_sequence_ = 0; // The timer starts anew; what it has doubled to stays, for the same message.
@@ -164,22 +161,30 @@ public:
 
     void send_waiting(time_point now) {
         while (link_.is_connected()) {
-            const slot zero =
-                may_send(qos::at_most_once) ? queue_.of(stage::waiting, qos::at_most_once).first : nil;
-            const slot other = may_send(qos::at_least_once) ? queue_.of(stage::waiting).first : nil;
-            if (zero == nil && other == nil) return;
-            const bool zero_first =
-                other == nil || (zero != nil && queue_[zero].sequence < queue_[other].sequence);
-            send(zero_first ? zero : other, now);
+            const slot zero = may_send(qos::at_most_once) ? first_waiting(qos::at_most_once) : nil;
+            const slot other = may_send(qos::at_least_once) ? first_waiting(qos::at_least_once) : nil;
+            const slot next = older(zero, other);
+            if (next == nil) return;
+            send(next, now);
         }
+    }
+
+    /// Messages whose time has passed while they waited are settled. Also without a connection.
+    void expire(time_point now) {
+        while (!expiring_.empty() && expiring_.begin()->first <= now)
+            settle(expiring_.begin()->second, errc::message_expired, {});
+    }
+    std::optional<time_point> next_expiry() const {
+        if (expiring_.empty()) return std::nullopt;
+        return expiring_.begin()->first;
     }
 
     /// Every message that has no outcome gets this one. A store keeps them for another session.
     void abandon(errc error) {
         settle_written();
-        for (const stage at : {stage::in_flight, stage::writing, stage::waiting})
-            for (const qos level : {qos::at_most_once, qos::at_least_once})
-                for (const slot s : queue_.sorted(queue_.of(at, level))) settle(s, error, {}, keep_in_store);
+        using enum stage;
+        for (const slot s : queue_.sorted({in_flight, writing, waiting_again, waiting}))
+            settle(s, error, {}, keep_in_store);
         watched_sequence_ = 0;
     }
 
@@ -252,8 +257,62 @@ private:
         return errc::none;
     }
 
-    std::size_t max_queued_messages() const {
-        return options_.max_queued_messages == 0 ? 65'535 : options_.max_queued_messages;
+    // Room for a message of this size, if need be at the cost of others.
+    publish_status make_room(std::size_t size, bool waits) {
+        const std::size_t most = options_.max_queued_messages == 0 ? 65'535 : options_.max_queued_messages;
+        const std::size_t most_bytes =
+            options_.max_queued_bytes == 0 ? ~std::size_t{0} : options_.max_queued_bytes;
+        if (size > most_bytes) return publish_status::packet_too_large;
+        const auto fits = [&](std::size_t count, std::size_t bytes) {
+            return (!waits || queue_.never_sent() - count < most) &&
+                   queue_.bytes() - bytes <= most_bytes - size;
+        };
+        if (fits(0, 0)) return publish_status::success;
+        std::size_t count = 0, bytes = 0; // Of all that may be dropped: nothing is, if that would not do.
+        for (const qos level : {qos::at_most_once, qos::at_least_once})
+            if (may_drop(level)) {
+                count += queue_.of(stage::waiting, level).size;
+                bytes += queue_.of(stage::waiting, level).bytes;
+            }
+        if (!fits(count, bytes)) return publish_status::queue_full;
+        while (!fits(0, 0))
+            settle(older(first_droppable(qos::at_most_once), first_droppable(qos::at_least_once)),
+                   errc::message_dropped, {});
+        return publish_status::success;
+    }
+
+    bool may_drop(qos level) const {
+        return options_.on_full_queue == queue_policy::drop_oldest ||
+               (options_.on_full_queue == queue_policy::drop_oldest_qos_0 && level == qos::at_most_once);
+    }
+    slot first_droppable(qos level) {
+        return may_drop(level) ? queue_.of(stage::waiting, level).first : nil;
+    }
+
+    // Identifiers are a limit of the queue as well.
+    packet_id take_id() {
+        const slot oldest = first_droppable(qos::at_least_once);
+        if (ids_.is_exhausted() && oldest != nil) settle(oldest, errc::message_dropped, {});
+        return ids_.allocate();
+    }
+
+    slot first_waiting(qos level) {
+        const slot again = level == qos::at_most_once ? nil : queue_.of(stage::waiting_again).first;
+        return again != nil ? again : queue_.of(stage::waiting, level).first;
+    }
+
+    slot older(slot a, slot b) const {
+        if (a == nil || b == nil) return a == nil ? b : a;
+        return queue_[a].sequence < queue_[b].sequence ? a : b;
+    }
+
+    void begin_expiry(slot s, time_point expires) {
+        queue_[s].expires = expires;
+        expiring_.emplace(expires, s);
+    }
+    void end_expiry(slot s) {
+        const time_point expires = std::exchange(queue_[s].expires, time_point::max());
+        if (expires != time_point::max()) expiring_.erase({expires, s});
     }
 
     std::size_t window() const { // [v5:MQTT-4.9.0-1]
@@ -271,8 +330,8 @@ private:
     // What a message that has waited must be for this connection, or why it cannot be sent over it.
     errc prepare(slot s, time_point now) {
         const outgoing_record& r = queue_[s];
-        const bool expires = r.expires != time_point::max() && !r.was_sent; // [v5:MQTT-4.3.3-7]
-        if (expires && r.expires <= now) return errc::message_expired;
+        if (r.expires <= now) return errc::message_expired;
+        const bool expires = r.expires != time_point::max() && link_.v5();
         if (r.version != link_.version || expires) {
             const std::string old = queue_[s].bytes;
             inflight::publish p = *decode_as<inflight::publish>(*next_frame(old, r.version), r.version);
@@ -301,17 +360,19 @@ private:
 
     void send(slot s, time_point now) {
         if (const errc bad = prepare(s, now); bad != errc::none) return settle(s, bad, {});
+        end_expiry(s); // What has been sent does not expire any more. [v5:MQTT-4.3.3-7]
         outgoing_record& r = queue_[s];
         if (r.qos == qos::at_most_once) {
-            if (link_.output.add_bytes(r.bytes)) link_.output.keep(queue_.take_bytes(s));
-            else queue_.drop_bytes(s);
+            const bool refers = link_.output.add_bytes(r.bytes);
+            std::string bytes = queue_.take_bytes(s, refers);
+            if (refers) link_.output.keep(std::move(bytes));
             r.written_at = link_.output.end_position();
             queue_.move_last(s, stage::writing);
             return;
         }
         put(r, r.dup);
         r.dup = false;
-        r.was_sent = r.counted = true;
+        r.counted = true;
         ++used_;
         r.state = r.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
         queue_.move_last(s, stage::in_flight);
@@ -320,6 +381,7 @@ private:
     }
 
     void settle(slot s, errc error, reason_code reason, store_action action = forget_in_store) {
+        end_expiry(s);
         outgoing_record& r = queue_[s];
         if (r.counted) --used_;
         if (action == forget_in_store && r.qos != qos::at_most_once) store_.forget(r.sequence);
@@ -349,12 +411,12 @@ private:
 
     void restore(const stored_message& m) {
         ids_.take(m.id);
-        const slot s = queue_.add(stage::waiting, m.id, m.qos);
+        const slot s = queue_.add(m.state == flow::none            ? stage::waiting
+                                  : m.state == flow::await_pubcomp ? stage::in_flight
+                                                                   : stage::waiting_again,
+                                  m.id, m.qos);
         queue_.restore(s, m.sequence, m.bytes, m.version);
-        outgoing_record& r = queue_[s];
-        r.state = m.state;
-        r.was_sent = m.state != flow::none;
-        if (r.state == flow::await_pubcomp) queue_.move_last(s, stage::in_flight);
+        queue_[s].state = m.state;
     }
 
     void watch_oldest(time_point now) {
@@ -377,6 +439,7 @@ private:
     Store& store_;
     const session_options& options_;
     resend_queue queue_{};
+    std::set<std::pair<time_point, slot>> expiring_{}; // Waiting messages that have a time to live.
     std::size_t used_ = 0; // Of the send quota.
     bool stopped_ = false;
     std::uint64_t watched_sequence_ = 0; // The message the timer runs for; 0: it does not run.

@@ -58,6 +58,7 @@ public:
     }
 
     std::size_t count() const { return count_; }
+    bool is_exhausted() const { return count_ == 65'535; }
 
 private:
     static constexpr std::uint64_t all = ~std::uint64_t{0};
@@ -74,7 +75,7 @@ private:
     }
 
     packet_id next_free() const {
-        if (count_ == 65'535) return packet_id::none;
+        if (is_exhausted()) return packet_id::none;
         // In the word of next_, from next_ on; then the first word that is not full, from there around.
         const std::size_t start = next_ / 64u;
         const std::uint64_t here = ~used(start) & (all << (next_ % 64u));

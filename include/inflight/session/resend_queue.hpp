@@ -7,6 +7,7 @@
 #include <inflight/session/options.hpp>
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace inflight {
 
@@ -14,11 +15,12 @@ namespace inflight {
 using operation = std::uint64_t;
 
 enum class stage : std::uint8_t {
-    free,      // An empty slot.
-    waiting,   // Not sent on this connection: no window, no connection, or to be sent again.
-    writing,   // QoS 0, handed to the output.
-    in_flight, // QoS 1 or 2, sent; `state` says what acknowledgement is awaited.
-    settled,   // Has its outcome, which the application has not been told yet.
+    free,          // An empty slot.
+    waiting,       // Never sent: no window, or no connection.
+    waiting_again, // Sent on an earlier connection, not yet on this one.
+    writing,       // QoS 0, handed to the output.
+    in_flight,     // QoS 1 or 2, sent; `state` says what acknowledgement is awaited.
+    settled,       // Has its outcome, which the application has not been told yet.
 };
 
 /// One message. Its bytes are the whole PUBLISH packet with DUP 0, encoded once, and serve every sending.
@@ -26,7 +28,7 @@ struct outgoing_record {
     std::uint64_t sequence = 0; // Order of acceptance: key of order and of the store.
     operation tag = 0;
     std::string bytes{};
-    time_point expires = time_point::max(); // While it has never been sent.
+    time_point expires = time_point::max(); // While it waits to be sent for the first time.
     std::uint64_t written_at = 0; // Position in the output behind the last byte that needs this record.
     std::uint32_t previous = 0, next = 0;   // In the list of its stage.
     packet_id id{};
@@ -34,7 +36,6 @@ struct outgoing_record {
     stage at = stage::free;
     flow state = flow::none;
     protocol_version version{}; // That `bytes` are encoded for.
-    bool was_sent = false;      // On some connection: it neither expires nor is dropped any more.
     bool dup = false;           // The next sending is a repeat in a session that the broker has kept.
     bool counted = false;       // Takes a unit of the send quota.
     errc error = errc::none;    // settled: what became of it.
@@ -52,7 +53,7 @@ public:
 
     struct list {
         slot first = nil, last = nil;
-        std::size_t size = 0;
+        std::size_t size = 0, bytes = 0;
         bool empty() const { return size == 0; }
     };
 
@@ -62,6 +63,7 @@ public:
     list& of(stage at, qos level = qos::at_least_once) {
         switch (at) {
             case stage::waiting: return level == qos::at_most_once ? waiting_qos_0_ : waiting_;
+            case stage::waiting_again: return waiting_again_;
             case stage::writing: return writing_;
             case stage::in_flight: return in_flight_;
             case stage::settled: return settled_;
@@ -70,12 +72,16 @@ public:
         return free_;
     }
 
-    std::size_t waiting() const { return waiting_.size + waiting_qos_0_.size; }
+    std::size_t never_sent() const { return waiting_.size + waiting_qos_0_.size; }
+    std::size_t waiting() const { return never_sent() + waiting_again_.size; }
     std::size_t in_flight() const { return in_flight_.size; }
     /// Messages accepted whose outcome is open.
     std::size_t unsettled() const { return waiting() + in_flight_.size + writing_.size; }
     /// Bytes of all packets held.
-    std::size_t bytes() const { return bytes_; }
+    std::size_t bytes() const {
+        return waiting_.bytes + waiting_qos_0_.bytes + waiting_again_.bytes + writing_.bytes +
+               in_flight_.bytes;
+    }
 
     /// A new record at the end of the list `at`, with an empty buffer. Invalidates references to records.
     slot add(stage at, packet_id id, qos level) {
@@ -111,28 +117,12 @@ public:
         link_last(of(at, r.qos), s);
     }
 
-    /// To the front of the waiting list.
-    void move_to_front_of_waiting(slot s) {
-        outgoing_record& r = records_[s];
-        unlink(of(r.at, r.qos), s);
-        r.at = stage::waiting;
-        list& l = of(stage::waiting, r.qos);
-        r.previous = nil;
-        r.next = l.first;
-        (l.first == nil ? l.last : records_[l.first].previous) = s;
-        l.first = s;
-        ++l.size;
-    }
-
     /// The record has its outcome, its identifier names nothing any more. Returns its bytes if an output that
     /// has written up to `written_position` may still point to them, or if they are too large to be kept.
     std::string settle(slot s, errc error, reason_code reason, std::uint64_t written_position) {
         outgoing_record& r = records_[s];
         if (r.id != packet_id::none) by_id_.erase(r.id);
-        std::string bytes;
-        bytes_ -= r.bytes.size();
-        if (r.written_at > written_position || r.bytes.capacity() > kept_capacity) bytes.swap(r.bytes);
-        r.bytes.clear();
+        std::string bytes = take_bytes(s, r.written_at > written_position);
         r.error = error;
         r.reason = reason;
         move_last(s, stage::settled);
@@ -154,22 +144,23 @@ public:
     /// Replaces the bytes of a record by the encoding of `p`, which has been measured.
     void encode(slot s, const publish& p, protocol_version version, measure size) {
         outgoing_record& r = records_[s];
-        bytes_ -= r.bytes.size();
+        list& l = of(r.at, r.qos);
+        l.bytes -= r.bytes.size();
         r.bytes.resize(size.total);
         encode_measured(p, version, size, r.bytes.data());
         r.version = version;
-        bytes_ += size.total;
+        l.bytes += size.total;
     }
 
-    /// A QoS 0 record needs no bytes once the output has them: take_bytes() hands them over, drop_bytes()
-    /// keeps the buffer.
-    std::string take_bytes(slot s) {
-        bytes_ -= records_[s].bytes.size();
-        return std::exchange(records_[s].bytes, {});
-    }
-    void drop_bytes(slot s) {
-        bytes_ -= records_[s].bytes.size();
-        records_[s].bytes.clear();
+    /// The record needs its bytes no more. Returns them if the output refers to them, or if the buffer is too
+    /// large to be kept for the next message.
+    std::string take_bytes(slot s, bool is_referred_to) {
+        outgoing_record& r = records_[s];
+        of(r.at, r.qos).bytes -= r.bytes.size();
+        std::string bytes;
+        if (is_referred_to || r.bytes.capacity() > kept_capacity) bytes.swap(r.bytes);
+        r.bytes.clear();
+        return bytes;
     }
 
     /// Fills a new record from a store.
@@ -178,15 +169,18 @@ public:
         r.sequence = sequence;
         r.bytes = bytes;
         r.version = version;
-        bytes_ += bytes.size();
+        of(r.at, r.qos).bytes += bytes.size();
         last_sequence_ = std::max(last_sequence_, sequence);
     }
 
-    /// The records of a list by sequence: the order of acceptance.
-    std::vector<slot> sorted(const list& l) const {
+    /// The records of these stages by sequence: the order of acceptance.
+    std::vector<slot> sorted(std::initializer_list<stage> stages) {
         std::vector<slot> out;
-        out.reserve(l.size);
-        for (slot s = l.first; s != nil; s = records_[s].next) out.push_back(s);
+        for (const stage at : stages) {
+            for (slot s = of(at).first; s != nil; s = records_[s].next) out.push_back(s);
+            if (at != stage::waiting) continue;
+            for (slot s = waiting_qos_0_.first; s != nil; s = records_[s].next) out.push_back(s);
+        }
         std::sort(out.begin(), out.end(),
                   [&](slot a, slot b) { return records_[a].sequence < records_[b].sequence; });
         return out;
@@ -199,6 +193,7 @@ private:
         (l.last == nil ? l.first : records_[l.last].next) = s;
         l.last = s;
         ++l.size;
+        l.bytes += records_[s].bytes.size();
     }
 
     void unlink(list& l, slot s) {
@@ -206,6 +201,7 @@ private:
         (r.previous == nil ? l.first : records_[r.previous].next) = r.next;
         (r.next == nil ? l.last : records_[r.next].previous) = r.previous;
         --l.size;
+        l.bytes -= r.bytes.size();
     }
 
     void shrink() { // After a burst that is over.
@@ -217,8 +213,7 @@ private:
 
     std::vector<outgoing_record> records_{};
     id_table<slot> by_id_{};
-    list free_{}, waiting_{}, waiting_qos_0_{}, writing_{}, in_flight_{}, settled_{};
-    std::size_t bytes_ = 0;
+    list free_{}, waiting_{}, waiting_qos_0_{}, waiting_again_{}, writing_{}, in_flight_{}, settled_{};
     std::uint64_t last_sequence_ = 0;
 };
 

@@ -208,3 +208,17 @@ TEST_CASE("allocation: pings cost none", "[session]") {
     }) == 0);
     CHECK(s.session.is_connected());
 }
+
+TEST_CASE("allocation: a full queue whose oldest message makes room costs none", "[session]") {
+    session_options options = client();
+    options.max_queued_messages = 64;
+    options.on_full_queue = queue_policy::drop_oldest;
+    sink s(any_version(), options);
+    s.session.set_max_inflight_messages(1, s.now);
+    CHECK(steady([&] {
+        s.session.publish({.qos = qos::at_least_once, .topic = "t", .payload = "temp:20"}, 1, protocol_version::v5, s.now);
+        s.write();
+        s.take_events();
+    }) == 0);
+    CHECK(s.published == 2500 - 65);
+}
