@@ -63,6 +63,7 @@ session_options options_from(input& in) {
     out.receive_maximum = 8;
     out.topic_alias_maximum = 3;
     out.max_queued_messages = 40;
+    out.on_full_queue = static_cast<queue_policy>(bits % 4);
     return out;
 }
 
