@@ -89,7 +89,7 @@ TEST_CASE("connect: 3.1.1 begins a clean session each time, unless the session i
 }
 
 TEST_CASE("connect: keep_session resumes from the first connect on, in both versions",
-          "[session][v5:MQTT-3.1.2-4]") {
+          "[session][v3:MQTT-3.2.2-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(kept_session());
     p.open(version);
@@ -99,7 +99,7 @@ TEST_CASE("connect: keep_session resumes from the first connect on, in both vers
 }
 
 TEST_CASE("connect: Session Present without state of ours closes the connection before anything is sent",
-          "[session][v5:MQTT-3.2.2-4][v5:MQTT-3.2.2-2][v3:MQTT-3.2.2-1]") {
+          "[session][v5:MQTT-3.2.2-4][v5:MQTT-3.2.2-2][v3:MQTT-3.2.2-1][v3:U3-05]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.publish("a", "x", qos::at_least_once);
@@ -149,20 +149,103 @@ TEST_CASE("connect: a second CONNACK, and what only a client sends, end the conn
     CHECK(p.sent() == (version == v5 ? trace{"DISCONNECT reason='protocol error' (130)"} : trace{}));
 }
 
-TEST_CASE("connect: AUTH without an Authentication Method ends the connection",
-          "[session][v5:MQTT-4.12.0-6]") {
+TEST_CASE("connect: Clean Start leaves nothing of the session before it", "[session][v5:MQTT-3.1.2-4]") {
     scripted_peer p;
     p.connect();
-    p.gets_bytes(hex("F0 00"));
-    CHECK(p.session.is_closing());
+    p.publish("a", "", qos::at_least_once);
+    p.publish("b", "", qos::exactly_once);
+    p.carry();
+    p.gets(pubrec{.id = id(2)});
+    const publish theirs{.qos = qos::exactly_once, .topic = "t", .id = id(7)};
+    p.gets(theirs);
+    CHECK(p.session.acknowledge(p.deliveries.at(0)) == errc::none);
+    (void)p.sent();
+    p.cut();
+    p.session.server_changed();
+    p.open();
+    CHECK(clean_start(p.sent()));
+    p.gets(connack{});
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=1 payload='' (0 bytes)", "PUBLISH qos=2 topic='b' id=2 payload='' (0 bytes)"});
+    CHECK(p.gets(theirs).size() == 1); // A new message.
+}
+
+TEST_CASE("connect: AUTH that CONNECT did not ask for ends the connection, and gets no AUTH in answer",
+          "[session][v5:MQTT-4.12.0-6][v5:MQTT-4.12.0-7]") {
+    const std::string bytes = GENERATE(hex("F0 00"), hex("F0 06 18 04 15 00 01 4D"), hex("F0 06 19 04 15 00 01 4D"));
+    scripted_peer p;
+    p.connect();
+    p.gets_bytes(bytes);
+    CHECK(p.session.close_reason() == errc::unexpected_packet);
+    CHECK(p.sent() == trace{"DISCONNECT reason='protocol error' (130)"});
     scripted_peer before;
     before.open();
-    before.gets_bytes(hex("F0 00"));
-    CHECK(before.session.is_closing());
+    (void)before.sent();
+    before.gets_bytes(bytes);
+    CHECK(before.session.close_reason() == errc::unexpected_packet);
+    CHECK(before.sent().empty());
     scripted_peer old;
     old.connect(v3);
-    old.gets_bytes(hex("F0 00"));
+    old.gets_bytes(bytes);
     CHECK(old.session.is_closing());
+    CHECK(old.sent().empty());
+}
+
+TEST_CASE("connect: an Authentication Method in CONNACK that CONNECT did not name ends the connection",
+          "[session][v5:MQTT-4.12.0-6]") {
+    scripted_peer p;
+    p.open();
+    (void)p.sent();
+    CHECK(p.gets(with([](auto& props) { props.template set<property_id::authentication_method>("M"); })).empty());
+    CHECK(p.session.close_reason() == errc::authentication_method_mismatch);
+    CHECK(p.sent().empty());
+}
+
+TEST_CASE("connect: with an Authentication Method CONNECT stays alone until a CONNACK names the same one",
+          "[session][v5:MQTT-3.1.2-30][v5:MQTT-4.12.0-5]") {
+    session_options options = test_options();
+    options.connect_properties.set<property_id::authentication_method>("M");
+    scripted_peer p(options);
+    p.publish("a", "", qos::at_least_once);
+    p.open();
+    CHECK(p.sent().at(0).find(" authentication_method='M'") != std::string::npos);
+    (void)p.subscribe("b");
+    p.publish("c", "", qos::at_most_once);
+    p.wait(1h);
+    CHECK(p.sent().empty());
+    SECTION("the same") {
+        CHECK(p.gets(with([](auto& props) { props.template set<property_id::authentication_method>("M"); })) == trace{"connected"});
+        CHECK(p.sent().size() == 3);
+    }
+    SECTION("another") {
+        CHECK(p.gets(with([](auto& props) { props.template set<property_id::authentication_method>("N"); })).empty());
+        CHECK(p.session.close_reason() == errc::authentication_method_mismatch);
+        CHECK(p.sent().empty());
+    }
+    SECTION("none") {
+        CHECK(p.gets(connack{}).empty());
+        CHECK(p.session.close_reason() == errc::authentication_method_mismatch);
+        CHECK(p.sent().empty());
+    }
+}
+
+// There is no enhanced authentication yet, so an exchange fails with its first AUTH.
+TEST_CASE("connect: an authentication that cannot go on ends the connection",
+          "[session][v5:MQTT-4.12.0-2][v5:MQTT-4.12.1-2][v5:U5-22]") {
+    const std::string bytes = GENERATE(hex("F0 06 18 04 15 00 01 4D"), hex("F0 06 00 04 15 00 01 4D"), hex("F0 06 19 04 15 00 01 4D"),
+                                       hex("F0 06 18 04 15 00 01 4E"), hex("F0 00"));
+    session_options options = test_options();
+    options.connect_properties.set<property_id::authentication_method>("M");
+    scripted_peer p(options);
+    p.open();
+    (void)p.sent();
+    p.gets_bytes(bytes);
+    CHECK(p.session.is_closing());
+    CHECK(p.sent().empty());
+    p.cut();
+    p.connect(v5, with([](auto& props) { props.template set<property_id::authentication_method>("M"); }));
+    p.gets_bytes(bytes);
+    CHECK(p.session.is_closing());
+    CHECK(p.sent() == trace{"DISCONNECT reason='protocol error' (130)"});
 }
 
 TEST_CASE("connect: a refusal is reported with its code, and ends the connection",

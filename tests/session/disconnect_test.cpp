@@ -131,7 +131,7 @@ TEST_CASE("disconnect: 3.1.1 knows no DISCONNECT from the broker", "[session][v3
 }
 
 TEST_CASE("disconnect: a failure outside the protocol closes, and tells a 5.0 broker",
-          "[session][v5:U5-23]") {
+          "[session][v5:U5-23][v3:MQTT-4.8.0-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -141,7 +141,7 @@ TEST_CASE("disconnect: a failure outside the protocol closes, and tells a 5.0 br
 }
 
 TEST_CASE("disconnect: a broker whose Maximum Packet Size has no room for DISCONNECT is left without a word",
-          "[session][v5:MQTT-3.2.2-15]") {
+          "[session][v5:MQTT-3.2.2-15][v5:MQTT-4.13.2-1]") {
     properties<packet_type::connack> props;
     props.set<property_id::maximum_packet_size>(2);
     scripted_peer p;

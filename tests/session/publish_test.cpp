@@ -161,7 +161,7 @@ TEST_CASE("publish: acknowledgements for unknown identifiers are ignored, but PU
 }
 
 TEST_CASE("publish: identifiers ascend, and one in use is skipped, of a SUBSCRIBE too",
-          "[session][v5:MQTT-2.2.1-3][v3:MQTT-2.3.1-2]") {
+          "[session][v5:MQTT-2.2.1-3][v5:MQTT-4.3.3-1][v3:MQTT-2.3.1-2]") {
     session_options options = test_options();
     options.first_packet_id = 65'534;
     scripted_peer p(options);
@@ -605,10 +605,11 @@ TEST_CASE("publish: a message that has been sent does not expire any more", "[se
 }
 
 TEST_CASE("publish: with tag 0, or detached, there is no outcome, and the message goes its way",
-          "[session][v5:MQTT-4.1.0-1]") {
+          "[session][v5:MQTT-4.1.0-1][v3:MQTT-4.1.0-1][v3:MQTT-4.1.0-2]") {
+    const auto version = GENERATE(v3, v5);
     const level l = GENERATE(qos_0, qos_1);
     scripted_peer p;
-    p.connect();
+    p.connect(version);
     CHECK(p.session.publish({.qos = l, .topic = "a"}, 0, v5, p.now));
     CHECK(p.publish("b", "", l) == accepted(2)); // Tag 1.
     CHECK_FALSE(p.session.detach(7, id(2)));

@@ -41,7 +41,7 @@ TEST_CASE("receive: QoS 0 is delivered and not acknowledged", "[session][v5:MQTT
 }
 
 TEST_CASE("receive: QoS 1 is acknowledged when the application has the message, not before",
-          "[session][v5:MQTT-4.3.2-4][v3:MQTT-4.3.2-2]") {
+          "[session][v5:MQTT-4.3.2-4][v5:MQTT-3.3.4-1][v3:MQTT-4.3.2-2][v3:MQTT-3.3.4-1]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -67,7 +67,7 @@ TEST_CASE("receive: QoS 1 is never taken for a repeat, DUP or not",
 }
 
 TEST_CASE("receive: QoS 2 is delivered at PUBLISH, and goes PUBREC, PUBREL, PUBCOMP",
-          "[session][v5:MQTT-4.3.3-8][v5:MQTT-4.3.3-11][v3:MQTT-4.3.3-2]") {
+          "[session][v5:MQTT-4.3.3-8][v5:MQTT-4.3.3-11][v5:MQTT-3.3.4-1][v3:MQTT-4.3.3-2]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p;
     p.connect(version);
@@ -234,7 +234,7 @@ TEST_CASE("receive: a QoS 1 delivery of an earlier connection is stale, and noth
 }
 
 TEST_CASE("receive: QoS 2 reaches the application once over a resumed session",
-          "[session][v5:MQTT-4.3.3-10][v3:MQTT-4.3.3-2]") {
+          "[session][v5:MQTT-4.3.3-10][v5:MQTT-3.1.2-23][v3:MQTT-4.3.3-2][v3:MQTT-3.1.2-4]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(kept_session());
     p.connect(version);
@@ -421,8 +421,8 @@ TEST_CASE("receive: a repeat of a QoS 2 message sets its alias all the same", "[
     CHECK(p.gets(aliased("", 1)).at(0).find("topic='set'") != std::string::npos);
 }
 
-TEST_CASE("receive: aliases that were not set, are 0 or above our maximum end the connection",
-          "[session][v5:MQTT-3.1.2-26][v5:MQTT-3.1.2-27][v5:MQTT-3.3.2-8][v5:U5-13]") {
+TEST_CASE("receive: an alias above our maximum ends the connection, and so does any if there is none",
+          "[session][v5:MQTT-3.1.2-26][v5:MQTT-3.1.2-27][v5:MQTT-3.3.2-11]") {
     session_options options = test_options();
     options.topic_alias_maximum = 2;
     SECTION("above the maximum") {
@@ -437,6 +437,12 @@ TEST_CASE("receive: aliases that were not set, are 0 or above our maximum end th
         CHECK(p.gets(aliased("t", 1)).empty());
         CHECK(p.sent() == trace{"DISCONNECT reason='topic alias invalid' (148)"});
     }
+}
+
+TEST_CASE("receive: alias 0 ends the connection, and so does one that was never set",
+          "[session][v5:MQTT-3.3.2-8][v5:U5-13]") {
+    session_options options = test_options();
+    options.topic_alias_maximum = 2;
     SECTION("0") {
         scripted_peer p(options);
         p.connect(v5);

@@ -79,7 +79,7 @@ TEST_CASE("resend: PUBREL, not PUBLISH, after PUBREC", "[session][v5:MQTT-4.3.3-
 }
 
 TEST_CASE("resend: PUBRELs go out in the order of their PUBRECs, before any PUBLISH",
-          "[session][v5:MQTT-4.6.0-4][v3:MQTT-4.6.0-4]") {
+          "[session][v5:MQTT-4.6.0-4][v5:MQTT-3.1.2-23][v3:MQTT-4.6.0-4][v3:MQTT-3.1.2-4]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(kept_session());
     p.connect(version);

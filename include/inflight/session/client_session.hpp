@@ -280,6 +280,9 @@ private:
         const bool had_state = has_state_;
         if (connack_.session_present && (!had_state || clean_start(link_.version)))
             return link_.fail(errc::session_not_known); // [v5:MQTT-3.2.2-4] [v3:MQTT-3.2.2-1]
+        constexpr auto method = property_id::authentication_method;
+        if (link_.v5() && connack_.props.get<method>() != options_.connect_properties.get<method>())
+            return link_.fail(errc::authentication_method_mismatch); // [v5:MQTT-4.12.0-5]
         if (asked_for_client_id_) {
             const auto assigned = connack_.props.get<property_id::assigned_client_identifier>();
             if (!assigned) return link_.fail(errc::no_assigned_client_id); // [v5:MQTT-3.2.2-16]
@@ -323,25 +326,38 @@ private:
     errc on_publish(const frame& f) {
         result<inflight::publish> p = decode_as<inflight::publish>(f, link_.version);
         if (!p) return p.error();
+        if (p->qos > link_.limits.maximum_qos) return errc::qos_not_supported; // [v5:U5-17]
         const auto arrival = incoming_.publish(*p);
         if (arrival.deliver) event_ = event::message{*p, arrival.delivery};
         return arrival.error;
     }
 
+    // Neither acknowledgement nor SUBACK and UNSUBACK explain themselves if CONNECT has asked for that.
+    template <class Reply>
+    result<Reply> decode_reply(const frame& f) const {
+        const result<Reply> p = decode_as<Reply>(f, link_.version);
+        const bool explains =
+            p && (p->props.has(property_id::reason_string) || p->props.has(property_id::user_property));
+        constexpr auto wanted = property_id::request_problem_information;
+        if (explains && options_.connect_properties.get<wanted>() == 0u)
+            return errc::unrequested_information; // [v5:MQTT-3.1.2-29]
+        return p;
+    }
+
     template <class Ack>
     errc on_ack(const frame& f, time_point now) {
-        const result<Ack> p = decode_as<Ack>(f, link_.version);
+        const result<Ack> p = decode_reply<Ack>(f);
         return p ? outgoing_.acknowledged(Ack::type, p->id, p->reason, now) : p.error();
     }
 
     errc on_pubrel(const frame& f) {
-        const result<pubrel> p = decode_as<pubrel>(f, link_.version);
+        const result<pubrel> p = decode_reply<pubrel>(f);
         return p ? incoming_.pubrel(p->id) : p.error();
     }
 
     template <class Reply>
     errc on_reply(const frame& f) {
-        const result<Reply> p = decode_as<Reply>(f, link_.version);
+        const result<Reply> p = decode_reply<Reply>(f);
         return p ? requests_.answered(*p) : p.error();
     }
 
