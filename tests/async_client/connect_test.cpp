@@ -64,7 +64,7 @@ connack refusal(reason_code why) { return connack{.reason = why}; }
 } // namespace
 
 TEST_CASE("async_client: async_connect completes with what CONNACK said, and not before it",
-          "[async_client][v5:MQTT-3.1.0-1][v3:MQTT-3.1.0-1]") {
+          "[async_client][v5:MQTT-3.1.0-1][v5:MQTT-3.1.0-2][v3:MQTT-3.1.0-1][v3:MQTT-3.1.0-2]") {
     const auto version = GENERATE(v5, v3);
     async_fixture f;
     async_client client(f.io, f.options(version));
@@ -88,6 +88,9 @@ TEST_CASE("async_client: async_connect completes with what CONNACK said, and not
     client.async_connect(again.handler());
     f.wait(again);
     CHECK(again.error() == errc::already_running);
+    outcome<publish_ack> published;
+    client.async_publish({"a", "x", qos::at_most_once}, published.handler());
+    f.server.expect("PUBLISH"); // And no second CONNECT before it.
 }
 
 TEST_CASE("async_client: everyone who waits for the connection is told of it, once", "[async_client]") {
@@ -105,7 +108,8 @@ TEST_CASE("async_client: everyone who waits for the connection is told of it, on
     CHECK(f.server.accepted() == 1);
 }
 
-TEST_CASE("async_client: a fatal refusal completes async_connect with the broker's reason", "[async_client][v5:MQTT-3.2.2-7]") {
+TEST_CASE("async_client: a fatal refusal completes async_connect with the broker's reason",
+          "[async_client][v5:MQTT-3.2.2-7][v5:MQTT-3.1.3-8][v3:MQTT-3.1.3-8][v3:MQTT-3.1.3-9]") {
     const auto version = GENERATE(v5, v3);
     const auto reason =
         GENERATE(reason_code::bad_user_name_or_password, reason_code::not_authorized, reason_code::client_identifier_not_valid);
@@ -127,7 +131,7 @@ TEST_CASE("async_client: a fatal refusal completes async_connect with the broker
     CHECK(f.server.accepted() == 1);
 }
 
-TEST_CASE("async_client: the broker's own words about a refusal are handed on", "[async_client]") {
+TEST_CASE("async_client: the broker's own words about a refusal are handed on", "[async_client][v5:U5-34]") {
     async_fixture f;
     async_client client(f.io, f.options(v5));
     outcome<connect_result> o;
@@ -138,6 +142,53 @@ TEST_CASE("async_client: the broker's own words about a refusal are handed on", 
     f.wait(o);
     CHECK(o.error() == reason_code::banned);
     CHECK(o->reason_string == "not on a Sunday");
+}
+
+TEST_CASE("async_client: the broker's word about where else to go is handed on, of a refusal and of a DISCONNECT",
+          "[async_client][v5:U5-28]") {
+    const auto reason = GENERATE(reason_code::use_another_server, reason_code::server_moved);
+    async_fixture f;
+    client_options options = f.options(v5);
+    outcome<disconnect_result> ended;
+    options.on_disconnected = [told = ended.handler()](const disconnect_result& r) { told(r.error, r); };
+    options.retry_first_connection = false;
+    async_client client(f.io, options);
+    outcome<connect_result> o;
+    client.async_connect(o.handler());
+    properties<packet_type::connack> refused;
+    refused.set<property_id::server_reference>("a.example b.example:1884");
+    f.server.connect(connack{.reason = reason, .props = refused});
+    f.wait(o);
+    CHECK(o.error() == reason);
+    CHECK(o->server_reference == "a.example b.example:1884");
+    f.server.close();
+    f.connect(client);
+    properties<packet_type::disconnect> left;
+    left.set<property_id::server_reference>("c.example");
+    f.server.send(disconnect{.reason = reason, .props = left});
+    f.wait(ended);
+    CHECK(ended.error() == reason);
+    CHECK(ended->server_reference == "c.example");
+}
+
+TEST_CASE("async_client: an authentication that the broker ends, with a refusal or a bare close, is a connect that fails",
+          "[async_client][v5:MQTT-4.12.0-4]") {
+    const bool says_so = GENERATE(true, false);
+    async_fixture f;
+    client_options options = f.options(v5);
+    options.connect_properties.set<property_id::authentication_method>("M");
+    options.retry_first_connection = false;
+    async_client client(f.io, options);
+    outcome<connect_result> o;
+    client.async_connect(o.handler());
+    f.server.accept();
+    f.server.expect("CONNECT");
+    if (says_so) f.server.send(refusal(reason_code::bad_authentication_method));
+    f.server.close();
+    f.wait(o);
+    if (says_so) CHECK(o.error() == reason_code::bad_authentication_method);
+    else CHECK(o.error() == asio::error::eof);
+    f.server.expect_closed();
 }
 
 TEST_CASE("async_client: a transient refusal is tried again until the broker accepts", "[async_client]") {
@@ -208,9 +259,9 @@ TEST_CASE("async_client: with retry_first_connection off, no server is an error 
 }
 
 TEST_CASE("async_client: a server that does not answer CONNECT costs the connect timeout, whatever it says meanwhile",
-          "[async_client][v5:U5-09]") {
+          "[async_client][v5:U5-09][v3:U3-02]") {
     async_fixture f;
-    client_options options = f.options(v5);
+    client_options options = f.options(GENERATE(v5, v3));
     options.connect_timeout = 100ms;
     options.retry_first_connection = false;
     async_client client(f.io, options);
@@ -488,12 +539,13 @@ TEST_CASE("async_client: a 3.1.1 CONNACK is remembered", "[async_client]") {
     CHECK(versions_asked(f.server) == protocol_list{"5.0", "3.1.1", "3.1.1", "3.1.1", "3.1.1"});
 }
 
-TEST_CASE("async_client: a server that accepts and drops every connection meets growing delays", "[async_client]") {
+TEST_CASE("async_client: a server that accepts and drops every connection meets growing delays",
+          "[async_client][v3:MQTT-3.1.4-2]") {
     async_fixture f([](fake_server::connection& c, const packet&) {
         c.send(connack{});
         c.close();
     });
-    client_options options = f.options(v5);
+    client_options options = f.options(GENERATE(v5, v3));
     options.reconnect_delay = 20ms;
     options.max_reconnect_delay = 10s;
     async_client client(f.io, options);
@@ -643,7 +695,7 @@ TEST_CASE("async_client: a fatal refusal on reconnecting stops the client, and t
 }
 
 TEST_CASE("async_client: DISCONNECT from the broker is followed by a reconnect, unless another client took the session over",
-          "[async_client]") {
+          "[async_client][v5:MQTT-3.1.4-3][v5:MQTT-4.13.2-1][v5:U5-24]") {
     const bool is_taken_over = GENERATE(true, false);
     async_fixture f;
     async_client client(f.io, f.options(v5));

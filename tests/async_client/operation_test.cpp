@@ -375,9 +375,10 @@ TEST_CASE("async_client: the acknowledgements of what was read together go out i
     CHECK(counting_transport::writes - before <= 2); // The bytes may arrive in two pieces.
 }
 
-TEST_CASE("async_client: large messages arrive whole, whatever the transport takes at a time", "[async_client]") {
+TEST_CASE("async_client: large messages arrive whole, whatever the transport takes at a time",
+          "[async_client][v5:MQTT-4.2.0-1][v3:MQTT-7.1.2-1]") {
     async_fixture f(fake_server::broker);
-    async_client client(f.io, f.options(v5));
+    async_client client(f.io, f.options(GENERATE(v5, v3)));
     outcome<connect_result> connected;
     outcome<subscribe_ack> subscribed;
     client.async_connect(connected.handler());
@@ -398,7 +399,7 @@ TEST_CASE("async_client: large messages arrive whole, whatever the transport tak
 }
 
 TEST_CASE("async_client: async_disconnect waits for acknowledgements, then ends the session at the broker",
-          "[async_client][v5:MQTT-3.14.4-1][v3:MQTT-3.14.4-1]") {
+          "[async_client][v5:MQTT-3.14.4-1][v5:MQTT-3.14.4-2][v3:MQTT-3.14.4-1]") {
     const auto version = GENERATE(v5, v3);
     async_fixture f;
     async_client client(f.io, f.options(version));

@@ -116,7 +116,7 @@ struct connected_client {
 } // namespace
 
 TEST_CASE("bad network: without PUBACK a 3.1.1 message goes out again with DUP and the same identifier, on the live connection",
-          "[bad_network][v3:MQTT-3.3.1-1][v3:MQTT-2.3.1-4]") {
+          "[bad_network][v3:MQTT-3.3.1-1][v3:MQTT-2.3.1-3]") {
     mosquitto_process broker;
     faulty_proxy proxy(broker.port());
     proxy.swallow([](const auto& p) { return p.type == packet_type::puback && p.nth <= 2; });

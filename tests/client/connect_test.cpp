@@ -150,9 +150,9 @@ TEST_CASE("client: what was set for CONNECT is what CONNECT says", "[client][v3:
     CHECK_FALSE(second->as<inflight::connect>().user_name);
 }
 
-TEST_CASE("client: an empty client id is replaced by one that stays", "[client]") {
+TEST_CASE("client: an empty client id is replaced by one that stays", "[client][v5:MQTT-3.1.3-2][v3:MQTT-3.1.3-2]") {
     fake_server server(fake_server::accepting);
-    client_options options = test_options();
+    client_options options = test_options(GENERATE(v5, v3));
     options.client_id = "";
     client c(options);
     CHECK_FALSE(c.connect(here, server.port()));
@@ -165,7 +165,7 @@ TEST_CASE("client: an empty client id is replaced by one that stays", "[client]"
     CHECK(server.receive()->as<inflight::connect>().client_id == first);
 }
 
-TEST_CASE("client: a server of 3.1.1 only is fallen back to, and says so to on_connect", "[client]") {
+TEST_CASE("client: a server of 3.1.1 only is fallen back to, and says so to on_connect", "[client][v3:MQTT-7.0.0-2]") {
     fake_server server([](fake_server::connection& c, const packet& p) {
         if (std::holds_alternative<inflight::connect>(p) && c.version == v5) c.close();
         else fake_server::broker(c, p);

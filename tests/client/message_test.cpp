@@ -169,6 +169,17 @@ TEST_CASE("client: all filters that match are called, on_message only if none do
     CHECK(f.j.wait_for(7).back() == "b ");
 }
 
+TEST_CASE("client: a message that no callback wants is acknowledged", "[client][v5:MQTT-4.5.0-2][v3:MQTT-4.5.0-2]") {
+    connected_client f(test_options(GENERATE(v5, v3)));
+    f.connect();
+    f.server.send(delivered(7, qos::at_least_once, "t", ""));
+    f.server.expect(puback{.id = id(7)});
+    f.server.send(delivered(8, qos::exactly_once, "t", ""));
+    f.server.expect(pubrec{.id = id(8)});
+    f.server.send(pubrel{.id = id(8)});
+    f.server.expect(pubcomp{.id = id(8)});
+}
+
 TEST_CASE("client: callbacks may be replaced, and filters changed, while they run", "[client]") {
     connected_client f;
     f.c.message_callback_add("a", [&](const received_message&) {

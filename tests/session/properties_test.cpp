@@ -69,7 +69,8 @@ TEST_CASE("properties: PUBREL and PUBCOMP explain nothing, so that they fit any 
     p.connect(v5, maximum_packet_size(5));
     p.gets(pubrec{.id = id(1)});
     p.gets(pubrel{.id = id(2)});
-    CHECK(p.sent() == trace{"PUBREL id=1 reason='packet identifier not found' (146)", "PUBCOMP id=2 reason='packet identifier not found' (146)"});
+    CHECK(p.sent() == trace{"PUBREL id=1 reason='packet identifier not found' (146)",
+                            "PUBCOMP id=2 reason='packet identifier not found' (146)"});
     CHECK_FALSE(p.session.is_closing());
     for (const auto how : {property_id::reason_string, property_id::user_property}) {
         CHECK(answer_to_long(pubrel{.id = id(1)}, how) == too_large);

@@ -32,6 +32,7 @@ struct connect_result {
     bool session_present = false; // The broker has resumed the session.
     bool session_lost = false;    // It had one of ours, and has it no more.
     std::string reason_string{};  // The broker's own words (5.0), if any.
+    std::string server_reference{}; // Where else it asks to go (5.0): a list, parted by spaces.
     explicit operator bool() const { return !error; }
 };
 
@@ -40,6 +41,7 @@ struct disconnect_result {
     std::error_code error{};     // none: disconnect() was called.
     reason_code reason{};        // Of the broker's DISCONNECT (5.0), if it sent one.
     std::string reason_string{}; // The broker's own words (5.0), if any.
+    std::string server_reference{}; // Where else it asks to go (5.0): a list, parted by spaces.
     bool is_final = false;       // There will be no reconnecting.
 };
 

@@ -251,16 +251,21 @@ private:
         last_.version = e.version;
         version_refused_ = e.version_refused;
         last_.return_code = connack_byte(e.connack->reason, e.version);
-        if (const auto text = e.connack->props.template get<property_id::reason_string>())
-            last_.reason_string = *text;
+        keep_words(e.connack->props);
     }
 
     void on_server_disconnect(const event::disconnected& e) override {
         last_.error = e.packet->reason == reason_code::success ? make_error_code(errc::server_disconnected)
                                                                : make_error_code(e.packet->reason);
         last_.reason = e.packet->reason;
-        if (const auto text = e.packet->props.template get<property_id::reason_string>())
-            last_.reason_string = *text;
+        keep_words(e.packet->props);
+    }
+
+    template <class Properties>
+    void keep_words(const Properties& props) {
+        if (const auto text = props.template get<property_id::reason_string>()) last_.reason_string = *text;
+        if (const auto list = props.template get<property_id::server_reference>())
+            last_.server_reference = *list; // [v5:U5-28]
     }
 
     void on_step() override {
@@ -395,7 +400,8 @@ private:
     }
 
     void tell_disconnected(std::error_code error, bool is_final) {
-        const disconnect_result result{error, last_.reason, last_.reason_string, is_final};
+        const disconnect_result result{error, last_.reason, last_.reason_string, last_.server_reference,
+                                       is_final};
         if (this->observer_) this->observer_->on_disconnected(result);
         call(this->options_.on_disconnected, result);
     }
