@@ -104,12 +104,12 @@ private:
             e.id = ids_.allocate();
             by_id_.set(e.id, next_->first);
             e.at = e.what.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
-            ++counters_.messages_out;
         }
         if (to.send(e.what, e.id, dup, now) != errc::none) { // [v5:MQTT-3.1.2-24] [v5:MQTT-3.1.2-25]
             ++counters_.messages_too_large;
             return false;
         }
+        if (!dup) ++counters_.messages_out;
         e.takes_window = true;
         ++window_;
         return true;

@@ -46,7 +46,7 @@ public:
         if (!c) return;
         const errc bad = c->received(bytes, now, [&](const frame& f) { on_frame(*c, f, now); });
         if (bad != errc::none) fail(*c, bad, now);
-        if (c->is_connected()) expect_more(*c, now);
+        expect_more(*c, now);
         settle(now);
     }
 
@@ -103,10 +103,13 @@ public:
         options_ = std::make_shared<const server_options>(std::move(options));
     }
 
-    /// Publishes a message of the server's own.
-    void publish(const message& m, time_point now) {
+    /// Publishes a message of the server's own. What is wrong with its topic, if anything: then nobody gets
+    /// it.
+    errc publish(const message& m, time_point now) {
+        if (const errc bad = check_topic_name(m.topic); bad != errc::none) return bad;
         sessions_.routes.route(make_routed(m, now), nullptr, now);
         settle(now);
+        return errc::none;
     }
 
     /// Ends a connection: 5.0 tells the client why.
@@ -166,6 +169,7 @@ private:
 
     // [v5:MQTT-3.1.2-22]
     void expect_more(server_connection& c, time_point now) {
+        if (!c.is_connected()) return;
         if (c.keep_alive.count() == 0)
             parts_.timers.cancel(c.silence_timer());
         else
@@ -178,10 +182,9 @@ private:
         if (which.what == will || which.what == session_end) return sessions_.due(which, now);
         server_connection* c = find(connection_id{which.number});
         if (!c) return;
-        if (which.what == silence)
-            disconnect(*c, reason_code::keep_alive_timeout, now);
-        else
-            c->release_delayed(now, [&](const frame& f) { on_frame(*c, f, now); });
+        if (which.what == silence) return disconnect(*c, reason_code::keep_alive_timeout, now);
+        c->release_delayed(now, [&](const frame& f) { on_frame(*c, f, now); });
+        expect_more(*c, now);
     }
 
     void disconnect(server_connection& c, reason_code reason, time_point now) {
@@ -255,11 +258,11 @@ private:
 
     void on_connect(server_connection& c, const connect& p, time_point now) {
         note(c, p);
+        c.set_client_limits(p);
         if (const reason_code code = judge(c, p); is_refusal(code)) return refuse(c, code, now);
         const std::string id = p.client_id.empty() ? unused_client_id() : std::string(p.client_id);
         take_over(id, now);
         const auto [session, is_present] = sessions_.open(id, p.clean_start, now);
-        c.set_client_limits(p);
         c.keep_alive = std::chrono::seconds(p.keep_alive);
         if (c.v5()) c.keep_alive = std::chrono::seconds(c.options->server_keep_alive.value_or(p.keep_alive));
         session->options = c.options;

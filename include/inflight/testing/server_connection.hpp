@@ -155,7 +155,7 @@ public:
         while (!is_closing_ && !delayed_.empty() && delayed_.begin()->first <= now) {
             const auto [way, bytes] = std::move(delayed_.extract(delayed_.begin()).mapped());
             if (way == direction::to_server) {
-                on_frame(*next_frame(bytes, version_));
+                if (const auto f = next_frame(bytes, version_)) on_frame(*f);
             } else {
                 const std::size_t before = gathering_.size();
                 gathering_.append(bytes);
