@@ -231,7 +231,7 @@ TEST_CASE("async_client: retry_after_refusal runs without the client's lock", "[
     bool was_free = false;
     in_hook = [&] {
         asked = std::async(std::launch::async, [&] { return client.is_connected(); }); // Takes the lock.
-        was_free = asked.wait_for(2s) == std::future_status::ready;
+        was_free = asked.wait_for(patience) == std::future_status::ready;
         return false;
     };
     outcome<connect_result> o;
@@ -326,14 +326,13 @@ TEST_CASE("async_client: a resolver that hangs costs the connect timeout and not
     dns.knows_broker = false;
     dns.hang(true);
     {
-        async_fixture f;
+        async_fixture f(fake_server::accepting);
         client_options options = f.options(v5);
         options.brokers = {{"hanging.test", 1883}, {"127.0.0.1", f.server.port()}};
         options.connect_timeout = 50ms;
         async_client client(f.io, options);
         outcome<connect_result> o;
         client.async_connect(o.handler());
-        f.server.connect();
         f.wait(o);
         CHECK_FALSE(o.error());
     }
@@ -384,7 +383,7 @@ TEST_CASE("async_client: brokers are tried in turn, and another one begins the s
     const bool shared = GENERATE(false, true);
     async_fixture f;
     fake_server second;
-    second.turn = f.server.turn;
+    f.shares_thread_with(second);
     client_options options = f.options(v5);
     options.brokers.push_back({"127.0.0.1", second.port()});
     options.brokers_share_sessions = shared;
@@ -551,7 +550,7 @@ TEST_CASE("async_client: a server that accepts and drops every connection meets 
     async_client client(f.io, options);
     outcome<connect_result> o;
     client.async_connect(o.handler());
-    f.until("six connections", [&] { return f.server.accepted() == 6; });
+    f.until("six connections", [&] { return f.server.accepted() >= 6; });
     const auto at = f.server.times();
     for (std::size_t i = 1; i != 6; ++i) {
         CAPTURE(i);
@@ -718,7 +717,7 @@ TEST_CASE("async_client: in 5.0 a missing acknowledgement makes it connect anew,
     const auto version = GENERATE(v5, v3);
     async_fixture f;
     client_options options = f.options(version);
-    options.ack_timeout = 50ms;
+    options.ack_timeout = 250ms;
     async_client client(f.io, options);
     f.connect(client);
     outcome<publish_ack> o;
@@ -747,7 +746,4 @@ TEST_CASE("async_client: a server that does not answer PINGREQ is left, and conn
     f.server.expect("DISCONNECT");
     f.server.expect_closed();
     f.server.connect(connack{.session_present = true});
-    f.server.expect("PINGREQ");
-    f.server.send(pingresp{});
-    f.server.expect("PINGREQ");
 }

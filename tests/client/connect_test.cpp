@@ -82,15 +82,15 @@ TEST_CASE("client: a broker that does not answer costs the connect timeout", "[c
     options.connect_timeout = 50ms;
     client c(options);
     CHECK(c.connect(here, server.port()) == errc::connect_timeout);
-    server.set_rule(fake_server::accepting);
-    CHECK_FALSE(c.connect(here, server.port())); // It may be tried again.
+    CHECK(c.connect(here, server.port()) == errc::connect_timeout); // It may be tried again.
+    server.wait_until("both attempts", [&] { return server.accepted() == 2; });
 }
 
 TEST_CASE("client: with retry_first_connection connect() waits for a broker that is not there yet", "[client]") {
     fake_server server([](fake_server::connection& c, const packet&) { c.abort(); });
     client c(test_options());
     auto connected = std::async(std::launch::async, [&] { return c.connect(here, server.port(), 60s, true); });
-    until([&] { return server.accepted() >= 3; });
+    server.wait_until("three attempts", [&] { return server.accepted() >= 3; });
     server.set_rule(fake_server::accepting);
     CHECK_FALSE(connected.get());
 }
@@ -117,7 +117,8 @@ TEST_CASE("client: connect_async() returns at once, and what is published before
     server.connect();
     server.expect("PUBLISH qos=1 topic='a' id=1");
     server.expect("PUBLISH qos=0 topic='a'");
-    until([&] { return c.is_connected(); });
+    server.send(puback{.id = id(1)});
+    CHECK_FALSE(c.wait_for_publish(r.mid, patience));
     CHECK(c.publish("a", "z").status == publish_status::success);
 }
 
@@ -342,12 +343,14 @@ TEST_CASE("client: disconnect() while the broker is away does not take the drain
     fake_server server(fake_server::accepting);
     client_options options = test_options();
     options.drain_timeout = 1h;
+    gate lost;
+    options.on_disconnected = [&](const disconnect_result&) { lost.open(); };
     client c(options);
     CHECK_FALSE(c.connect(here, server.port()));
     server.stop_listening();
     server.accept();
     server.abort();
-    until([&] { return !c.is_connected(); });
+    lost.pass();
     CHECK_FALSE(c.disconnect().error);
 }
 
@@ -371,26 +374,23 @@ TEST_CASE("client: reconnect() drops the connection and makes another one at onc
     fake_server server(fake_server::accepting);
     client_options options = test_options();
     options.reconnect_delay = options.max_reconnect_delay = 1h;
+    journal j;
     client c(options);
+    note_connections(c, j);
     c.loop_start();
     CHECK_FALSE(c.connect(here, server.port()));
-    SECTION("while connected") {
-        CHECK_FALSE(c.reconnect());
-        until([&] { return server.count("CONNECT") == 2; });
-    }
+    SECTION("while connected") {}
     SECTION("while waiting for the next attempt") {
         server.accept();
         server.close();
-        until([&] { return !c.is_connected(); });
-        CHECK_FALSE(c.reconnect());
-        until([&] { return server.count("CONNECT") == 2; });
+        j.wait_for(2);
     }
     SECTION("after disconnect()") {
         CHECK_FALSE(c.disconnect(100ms).error);
-        CHECK_FALSE(c.reconnect());
-        until([&] { return server.count("CONNECT") == 2; });
     }
-    until([&] { return c.is_connected(); });
+    CHECK_FALSE(c.reconnect());
+    CHECK(j.wait_for(3)[2] == "connect 0");
+    CHECK(server.count("CONNECT") == 2);
     CHECK_FALSE(c.disconnect(100ms).error);
 }
 

@@ -19,18 +19,31 @@ TEST_CASE("client: eight threads publish while callbacks publish and subscribe, 
     constexpr int threads = 8, each = 200;
     fake_server server(fake_server::broker);
     client c(test_options());
-    std::atomic<int> outcomes = 0, failures = 0, accepted = 0, messages = 0;
+    struct tally {
+        int accepted = 0, outcomes = 0, failures = 0;
+    };
+    watched<tally> all;
+    const auto publish = [&](std::string_view topic, std::string_view payload, qos level) {
+        const publish_result r = c.publish(topic, payload, level);
+        if (r) all.change([](tally& t) { ++t.accepted; });
+        return r.mid;
+    };
+    std::atomic<int> messages = 0;
+    gate last;
     c.on_publish([&](std::uint16_t mid, std::error_code error) {
-        ++outcomes;
-        if (error) ++failures;
-        if (mid % 50 == 0 && c.publish("echo", "from on_publish", qos::at_least_once)) ++accepted;
+        if (mid % 50 == 0) publish("echo", "from on_publish", qos::at_least_once);
+        all.change([&](tally& t) {
+            ++t.outcomes;
+            if (error) ++t.failures;
+        });
     });
     c.on_message([&](const received_message& m) {
+        if (m.payload == "last") return last.open();
         ++messages;
         if (messages % 20 == 0) {
             c.subscribe("other/" + m.payload);
             c.message_callback_add("none/" + m.payload, [](const received_message&) {});
-            if (c.publish("echo/from/callback", m.payload, qos::exactly_once)) ++accepted;
+            publish("echo/from/callback", m.payload, qos::exactly_once);
         }
         (void)c.is_connected();
         (void)c.unsettled();
@@ -38,24 +51,25 @@ TEST_CASE("client: eight threads publish while callbacks publish and subscribe, 
     c.loop_start();
     REQUIRE_FALSE(c.connect(here, server.port()));
     REQUIRE(c.subscribe("in", qos::exactly_once));
-    std::vector<std::thread> all;
+    std::vector<std::thread> publishers;
     for (int t = 0; t != threads; ++t)
-        all.emplace_back([&, t] {
+        publishers.emplace_back([&, t] {
             for (int i = 0; i != each; ++i) {
-                const auto r = c.publish("in", std::to_string(t * each + i), static_cast<qos>(i % 3));
-                if (r) ++accepted;
-                if (i % 50 == 49) (void)c.wait_for_publish(r.mid, 20s);
+                const auto mid = publish("in", std::to_string(t * each + i), static_cast<qos>(i % 3));
+                if (i % 50 == 49) (void)c.wait_for_publish(mid, patience);
             }
         });
-    for (std::thread& t : all) t.join();
+    for (std::thread& t : publishers) t.join();
+    publish("in", "last", qos::at_least_once); // It comes back behind all the others.
+    last.pass();
     // QoS 0 may be dropped, and is counted then, when the loop gets so little time that its queue is full.
-    const auto told = [&] { return static_cast<std::uint64_t>(messages) + c.dropped_messages(); };
-    until([&] { return told() == threads * each && outcomes == accepted; });
+    CHECK(static_cast<std::uint64_t>(messages) + c.dropped_messages() == threads * each);
+    const tally sum = all.wait([](const tally& t) { return t.outcomes == t.accepted; });
+    CHECK(sum.failures == 0);
     const auto end = c.disconnect();
     CHECK_FALSE(end.error);
     CHECK(end.unacknowledged == 0);
-    CHECK(outcomes == accepted);
-    CHECK(failures == 0);
+    CHECK(all.now().outcomes == all.now().accepted);
 }
 
 TEST_CASE("client: settings, callbacks and the loop may be changed by several threads at once", "[client]") {
@@ -71,7 +85,7 @@ TEST_CASE("client: settings, callbacks and the loop may be changed by several th
     };
     over_and_over([&] {
         (void)c.loop_start();
-        std::this_thread::sleep_for(1ms);
+        std::this_thread::yield();
         (void)c.loop_stop();
     });
     over_and_over([&] {
@@ -93,17 +107,16 @@ TEST_CASE("client: settings, callbacks and the loop may be changed by several th
         c.manual_ack_set(false);
     });
     over_and_over([&] { (void)c.publish("in", "x", qos::at_least_once); });
-    over_and_over([&] {
+    for (std::size_t connects = 1; connects != 30; ++connects) {
+        server.wait_until("CONNECT", [&] { return server.count("CONNECT") == connects; });
         (void)c.reconnect();
-        std::this_thread::sleep_for(5ms);
-    });
-    std::this_thread::sleep_for(300ms);
+    }
     stop = true;
     for (std::thread& t : all) t.join();
     c.max_queued_messages_set(0);
     const auto r = c.publish("in", "last", qos::at_least_once);
     CHECK(r);
-    CHECK_FALSE(c.wait_for_publish(r.mid, 20s));
+    CHECK_FALSE(c.wait_for_publish(r.mid, patience));
     CHECK_FALSE(c.disconnect().error);
 }
 
@@ -132,7 +145,7 @@ TEST_CASE("client: it may be destroyed with a thousand messages open, and tells 
         REQUIRE_FALSE(c.connect(here, server.port()));
         open_a_thousand(c);
         CHECK(c.unsettled() == 1000);
-        if (loops) until([&] { return server.count("PUBLISH") > 10; });
+        if (loops) server.wait_until("some of them", [&] { return server.count("PUBLISH") > 10; });
     }
     CHECK_FALSE(wrong);
 }
@@ -162,9 +175,10 @@ TEST_CASE("client: it may be destroyed without ever having been connected", "[cl
 TEST_CASE("client: it may be destroyed in a callback under loop_start()", "[client]") {
     fake_server server(forgetful);
     journal j;
-    gate go;
+    gate go, gone;
     auto c = std::make_unique<client>(test_options());
-    const auto token = std::make_shared<int>(); // Goes with the callbacks, so with the last of the client.
+    // Goes with the callbacks, so with the last of the client.
+    std::shared_ptr<gate> token(&gone, [](gate* g) { g->open(); });
     c->on_message([&, token](const received_message& m) {
         j.add(m.payload);
         go.pass();
@@ -179,7 +193,8 @@ TEST_CASE("client: it may be destroyed in a callback under loop_start()", "[clie
     c->publish("a", "y");
     go.open();
     j.wait_for(2);
-    until([&] { return token.use_count() == 1; }); // What is left of it cleans up.
+    token.reset();
+    gone.pass(); // What is left of it cleans up.
     CHECK(j.size() == 2);
 }
 

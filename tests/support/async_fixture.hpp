@@ -7,7 +7,9 @@
 
 #include <inflight/async_client.hpp>
 
+#include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 
 #include <future>
 
@@ -53,6 +55,7 @@ inline client_options options_for(std::uint16_t port, std::optional<protocol_ver
     o.version = version;
     o.reconnect_delay = 10ms;
     o.max_reconnect_delay = 40ms;
+    o.connect_timeout = o.ack_timeout = o.drain_timeout = patience;
     o.seed = 1;
     return o;
 }
@@ -63,13 +66,19 @@ struct async_fixture {
     fake_server server;
 
     explicit async_fixture(fake_server::rule rule = fake_server::scripted, bool is_v6 = false) : server(std::move(rule), is_v6) {
-        server.turn = [this] { turn(); };
+        shares_thread_with(server);
     }
 
-    /// One handler, or a millisecond.
+    /// While the test waits for that server, the client gets its turns.
+    void shares_thread_with(fake_server& s) {
+        s.share_thread([this] { turn(); }, [this] { asio::post(io, [] {}); });
+    }
+
+    /// One handler: of the client, or one that says that something has happened at the server.
     void turn() {
+        const auto work = asio::make_work_guard(io); // Without work it would not wait.
         io.restart();
-        if (io.run_one_for(1ms) == 0) std::this_thread::sleep_for(100us); // Nothing at all to do: the server is at it.
+        io.run_one_for(50ms); // What other threads do is noticed then.
     }
 
     template <class Done>

@@ -9,9 +9,11 @@
 //     server.expect(publish{.qos = qos::at_least_once, .topic = "a", .id = packet_id{1}, .payload = "x"});
 //     server.close();
 //
-// Everything waits with a time limit, after which it throws with the trace of all that has been said. `turn` runs while
-// it waits: a client without a thread of its own gets its turns there.
+// Everything waits with a time limit, after which it throws with the trace of all that has been said. A client without a
+// thread of its own gets its turns while the test waits: see share_thread().
 #pragma once
+
+#include "watched.hpp"
 
 #include <inflight/codec.hpp>
 
@@ -183,10 +185,13 @@ public:
     }
 
     std::uint16_t port() const { return port_; }
-    /// How long everything waits.
-    std::chrono::milliseconds limit{20'000};
-    /// Runs while the test waits; returns within a millisecond or so.
-    std::function<void()> turn{};
+    /// `turn` runs while the test waits, again and again: it does something, or waits for something to do. `wake` is called
+    /// on the server's thread with whatever happens there, and ends that waiting.
+    void share_thread(std::function<void()> turn, std::function<void()> wake) {
+        const std::lock_guard lock(mutex_);
+        turn_ = std::move(turn);
+        wake_test_ = std::move(wake);
+    }
 
     void set_rule(rule r) {
         const std::lock_guard lock(mutex_);
@@ -200,6 +205,7 @@ public:
         socklen_t size = sizeof address;
         auto* generic = reinterpret_cast<sockaddr*>(&address);
         ::getsockname(listener_, generic, &size);
+        ::shutdown(listener_, SHUT_RDWR); // At once: closed, it goes on listening while our thread polls it.
         ::close(listener_);
         listener_ = -1;
         port_keeper_ = ::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -310,14 +316,17 @@ public:
         return trace_locked();
     }
 
-    /// Waits until `done`, which is asked again and again.
+    /// Waits until `done`, which is asked after whatever happens here.
     template <class Done>
     void wait_until(std::string_view what, Done&& done) {
-        const auto end = std::chrono::steady_clock::now() + limit;
-        while (!done()) {
-            if (std::chrono::steady_clock::now() > end) fail("waited in vain for " + std::string(what));
-            if (turn) turn();
-            else std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        const auto end = std::chrono::steady_clock::now() + patience;
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            const std::uint64_t seen = events_;
+            lock.unlock();
+            if (done()) return;
+            lock.lock();
+            wait_for_event(lock, seen, end, what);
         }
     }
 
@@ -373,20 +382,24 @@ private:
         wake();
     }
 
+    // `ready` is asked with the lock held.
     template <class Ready>
     void wait(std::string_view what, Ready&& ready) {
-        const auto end = std::chrono::steady_clock::now() + limit;
+        const auto end = std::chrono::steady_clock::now() + patience;
         std::unique_lock lock(mutex_);
-        while (!ready()) {
-            if (std::chrono::steady_clock::now() > end) fail_locked("waited in vain for " + std::string(what));
-            if (!turn) {
-                changed_.wait_for(lock, std::chrono::milliseconds(100));
-                continue;
-            }
-            lock.unlock();
-            turn();
-            lock.lock();
+        while (!ready()) wait_for_event(lock, events_, end, what);
+    }
+
+    void wait_for_event(std::unique_lock<std::mutex>& lock, std::uint64_t seen, std::chrono::steady_clock::time_point end,
+                        std::string_view what) {
+        if (std::chrono::steady_clock::now() > end) fail_locked("waited in vain for " + std::string(what));
+        if (!turn_) {
+            changed_.wait_until(lock, end, [&] { return events_ != seen; });
+            return;
         }
+        lock.unlock();
+        turn_();
+        lock.lock();
     }
 
     void note(std::size_t number, std::string_view how, std::string_view what) {
@@ -428,7 +441,9 @@ private:
             while (::read(wake_[0], buffer, sizeof buffer) > 0) {}
             if (listener_ >= 0 && (fds[1].revents & POLLIN) != 0) accept_all();
             for (std::size_t i = 0; i != of.size(); ++i) serve(*of[i], fds[i + 2].revents);
+            ++events_;
             changed_.notify_all();
+            if (wake_test_) wake_test_();
         }
     }
 
@@ -490,6 +505,8 @@ private:
 
     std::mutex mutex_{};
     std::condition_variable changed_{};
+    std::uint64_t events_ = 0; // Changes with everything that happens.
+    std::function<void()> turn_{}, wake_test_{};
     rule rule_;
     int listener_ = -1, port_keeper_ = -1, wake_[2] = {-1, -1};
     std::uint16_t port_ = 0;
