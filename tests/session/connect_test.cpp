@@ -124,6 +124,26 @@ TEST_CASE("connect: a session the broker has lost is reported, the first one and
     CHECK(p.connect() == trace{"connected lost"});
 }
 
+TEST_CASE("connect: a session that was ended on purpose is not lost, and one that was to be kept is",
+          "[session][v5:MQTT-3.2.2-5]") {
+    const bool keeps = GENERATE(true, false);
+    scripted_peer p(keeps ? kept_session() : test_options());
+    p.connect();
+    (void)p.subscribe("a");
+    p.carry();
+    p.gets(suback{.id = id(1), .reasons = std::vector<reason_code>{reason_code::granted_qos_1}});
+    p.session.disconnect();
+    p.carry();
+    p.cut();
+    p.session.session_ended();
+    p.open();
+    CHECK((p.sent().at(0).find(" clean_start") == std::string::npos) == keeps);
+    CHECK(p.gets(connack{}) == trace{keeps ? "connected lost" : "connected"});
+    CHECK(p.sent().size() == 1); // The subscription is renewed in both cases.
+    p.cut();
+    CHECK(p.connect() == trace{"connected lost"});
+}
+
 TEST_CASE("connect: another packet before CONNACK ends the connection without a word",
           "[session][v5:MQTT-3.2.0-1][v3:MQTT-3.2.0-1]") {
     const auto version = GENERATE(v3, v5);

@@ -240,6 +240,62 @@ TEST_CASE("store: a restart that gets PUBREL first completes, and one without a 
     CHECK(d.received.empty());
 }
 
+TEST_CASE("store: identifiers of received messages alone are state of a session too", "[session][v5:MQTT-3.2.2-4]") {
+    disk d;
+    d.received.insert(id(7));
+    durable_peer p(test_options(), disk_store(d));
+    CHECK(p.resume() == trace{"connected resumed"});
+    CHECK(p.gets(publish{.qos = qos_2, .topic = "t", .id = id(7)}).empty());
+}
+
+TEST_CASE("store: damaged records are left out and counted, and the others come back", "[session]") {
+    disk d;
+    {
+        durable_peer p(kept_session(), disk_store(d));
+        p.connect();
+        for (int i = 0; i != 8; ++i) p.publish("a", "", i % 2 == 0 ? qos_1 : qos_2);
+    }
+    std::vector<disk::record*> r;
+    for (auto& [sequence, one] : d.messages) r.push_back(&one);
+    r[0]->bytes.pop_back();
+    r[1]->id = packet_id::none;
+    *r[2] = *r[6]; // One identifier twice: the first one has it.
+    r[3]->state = flow::await_puback; // Of a QoS 2 message.
+    r[4]->version = static_cast<protocol_version>(9);
+    r[5]->bytes = std::string("\xC0\0", 2); // PINGREQ.
+    d.messages[~std::uint64_t{0}] = *r[7];
+    d.received = {packet_id::none, id(9)};
+    durable_peer p(kept_session(), disk_store(d));
+    CHECK(p.session.damaged_records() == 8);
+    CHECK(p.session.unsettled() == 2);
+    CHECK(p.resume() == trace{"connected resumed"});
+    CHECK(p.sent() == trace{publish_1("a", 7, true), "PUBLISH qos=2 dup topic='a' id=8 payload='' (0 bytes)"});
+    CHECK(p.publish("b", "", qos_1).mid == 9);
+    CHECK(d.messages.size() == 10); // They are left in the store, and nothing takes their place.
+}
+
+TEST_CASE("store: any damage to a record is found, or leaves a message that can be sent", "[session]") {
+    disk d;
+    {
+        durable_peer p(kept_session(), disk_store(d));
+        p.connect();
+        properties<packet_type::publish> props;
+        props.set<property_id::response_topic>("answer").set<property_id::message_expiry_interval>(7);
+        p.publish({.qos = qos_1, .topic = "topic", .props = props, .payload = "payload"});
+    }
+    const std::string good = d.messages.begin()->second.bytes;
+    for (std::size_t i = 0; i != good.size(); ++i)
+        for (unsigned bit = 0; bit != 8; ++bit) {
+            std::string& bytes = d.messages.begin()->second.bytes;
+            bytes = good;
+            bytes[i] = static_cast<char>(bytes[i] ^ (1u << bit));
+            durable_peer p(kept_session(), disk_store(d));
+            CHECK(p.session.unsettled() + p.session.damaged_records() == 1);
+            p.resume(i % 2 == 0 ? v5 : v3);
+            for (const std::string& line : p.sent()) CHECK(line.find("BAD") == std::string::npos);
+        }
+}
+
 TEST_CASE("store: PUBLISH, PUBREL and PUBREC wait for the commit that they rest on",
           "[session][v5:MQTT-4.3.3-8][v5:MQTT-4.3.3-3]") {
     disk d;

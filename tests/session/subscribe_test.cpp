@@ -248,7 +248,7 @@ TEST_CASE("subscribe: subscriptions are renewed with their options after a lost 
     CHECK(p.connect(version) == trace{"connected lost"});
     CHECK(p.sent() == trace{version == v5 ? "SUBSCRIBE id=2 subscription_identifier=7 filter='a' qos=2 no_local retain_handling=0"
                                           : "SUBSCRIBE id=2 filter='a' qos=2"});
-    CHECK(p.gets(granted(2, {reason_code::granted_qos_2})) == trace{"subscribed 0: 2"}); // By itself: tag 0.
+    CHECK(p.gets(granted(2, {reason_code::granted_qos_2})) == trace{"subscribed 0 'a': 2"}); // By itself: tag 0.
 }
 
 TEST_CASE("subscribe: nothing is renewed if the options say so", "[session]") {
@@ -431,7 +431,7 @@ TEST_CASE("subscribe: a broker without wildcards still gets the renewals it can 
     }
     p.cut();
     const trace got = p.connect(v5, with([](auto& props) { props.template set<property_id::wildcard_subscription_available>(0); }));
-    CHECK(got == trace{"connected lost", "subscribed 0: failed, broker does not support wildcard subscriptions"});
+    CHECK(got == trace{"connected lost", "subscribed 0 'b/+': failed, broker does not support wildcard subscriptions"});
     const trace sent = p.sent();
     REQUIRE(sent.size() == 2);
     CHECK(sent[0].ends_with("filter='a' qos=1 retain_handling=0"));

@@ -41,7 +41,9 @@ struct event_printer {
                (e.error == inflight::errc::none ? std::string(inflight::name(e.reason)) : "failed, " + words(e.error));
     }
     std::string operator()(const inflight::event::replied& e) const {
-        std::string out = (e.is_subscribe ? "subscribed " : "unsubscribed ") + std::to_string(e.tag) + ":";
+        std::string out = (e.is_subscribe ? "subscribed " : "unsubscribed ") + std::to_string(e.tag);
+        for (const std::string& filter : e.filters) out += " '" + filter + "'";
+        out += ":";
         if (e.error != inflight::errc::none) return out + " failed, " + words(e.error);
         for (const inflight::reason_code reason : e.reasons) out += " " + std::to_string(inflight::number(reason));
         return out;

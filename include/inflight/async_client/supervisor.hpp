@@ -155,7 +155,7 @@ private:
             constexpr std::string_view letters = "0123456789abcdefghijklmnopqrstuvwxyz";
             options.client_id = "inflight";
             for (int i = 0; i != 14; ++i) options.client_id.push_back(letters[random() % letters.size()]);
-        } else if (options.keep_session && options.first_packet_id == 1) {
+        } else if (options.keep_session && !options.first_packet_id) {
             // The broker may hold open identifiers of ours.
             options.first_packet_id = static_cast<std::uint16_t>(1 + random() % 65'535);
         }
@@ -387,7 +387,7 @@ private:
         drain_timer_.cancel();
         attempt_timer_.cancel();
         this->final_error_ = error ? error : make_error_code(errc::not_connected);
-        this->session_.server_changed(); // A later connection begins anew: what is open is given up here.
+        this->session_.session_ended(); // A later connection begins anew: what is open is given up here.
         const std::size_t left = this->session_.unsettled();
         this->abandon(this->final_error_); // Before the end is told: who has heard that listens no longer.
         if (had_connack || was_connected_) {

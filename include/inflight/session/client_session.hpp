@@ -19,8 +19,9 @@ template <session_store Store = memory_store>
 class client_session {
 public:
     explicit client_session(session_options options, Store store = {})
-        : options_(std::move(options)), store_(std::move(store)), ids_(options_.first_packet_id) {
-        was_connected_ = outgoing_.unsettled() != 0; // By what the store has given back.
+        : options_(std::move(options)), store_(std::move(store)),
+          ids_(options_.first_packet_id.value_or(1)) {
+        was_connected_ = outgoing_.unsettled() + incoming_.unreleased() != 0; // By what the store gave back.
         has_state_ = options_.keep_session || was_connected_;
     }
     client_session(const client_session&) = delete;
@@ -169,6 +170,12 @@ public:
         if (!options_.keep_session) has_state_ = false;
     }
 
+    /// The session has been given up on purpose: the next connection begins a new one, and has not lost this.
+    /// Unless it is to be kept. Subscriptions are renewed all the same.
+    void session_ended() {
+        if (!options_.keep_session) has_state_ = was_connected_ = false;
+    }
+
     /// The connection is to be closed for a reason that lies outside the protocol.
     void fail(errc error) { link_.fail(error); }
 
@@ -211,12 +218,16 @@ public:
     const session_options& options() const { return options_; }
     const std::string& client_id() const { return options_.client_id; }
     /// Messages accepted whose outcome is open; those of them that have been sent; those that have not.
-    std::size_t unsettled() { return outgoing_.unsettled(); }
+    std::size_t unsettled() const { return outgoing_.unsettled(); }
     std::size_t in_flight() const { return outgoing_.in_flight(); }
     std::size_t waiting() const { return outgoing_.waiting(); }
     /// SUBSCRIBE and UNSUBSCRIBE without an answer.
     std::size_t open_requests() const { return requests_.size(); }
     bool is_outstanding(packet_id id) { return outgoing_.is_outstanding(id); }
+    /// What the store gave back and cannot be true. It is left out, and left in the store.
+    std::size_t damaged_records() const {
+        return outgoing_.damaged_records() + incoming_.damaged_records();
+    }
     /// Delivered QoS 1 and 2 messages not yet acknowledged to the end.
     std::size_t unacknowledged() const { return incoming_.unacknowledged(); }
 
@@ -302,7 +313,8 @@ private:
         has_state_ = was_connected_ = true;
         // A CONNACK that was lost on its way may have been that of a new session, without our subscriptions.
         const bool unsure = std::exchange(unanswered_connects_, 0) > 1;
-        requests_.connected(lost || unsure); // Before the messages: a subscription of ours may be for them.
+        // Before the messages: a subscription of ours may be for them.
+        requests_.connected(!resumed || unsure);
         outgoing_.connected(resumed, now);
     }
 

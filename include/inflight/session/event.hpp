@@ -61,6 +61,7 @@ struct replied {
     bool is_subscribe;
     errc error;
     std::vector<reason_code> reasons; // One for each filter, in their order; a 3.1.1 UNSUBACK has none.
+    std::vector<std::string> filters{}; // tag 0: those that were to be renewed.
 };
 
 /// DISCONNECT from the broker.

@@ -54,7 +54,10 @@ public:
         : link_(connection), store_(store), options_(options) {
         store_.restore(
             [](const stored_message&) {},
-            [this](packet_id id) { received_.set(id, received{.acknowledged = true, .answered = true}); });
+            [this](packet_id id) {
+                if (id == packet_id::none) ++damaged_records_;
+                else received_.set(id, received{.acknowledged = true, .answered = true});
+            });
     }
 
     struct arrival {
@@ -114,6 +117,9 @@ public:
     }
 
     std::size_t unacknowledged() const { return open_; }
+    /// QoS 2 identifiers between PUBLISH and PUBREL.
+    std::size_t unreleased() const { return received_.size(); }
+    std::size_t damaged_records() const { return damaged_records_; }
 
 private:
     struct turn { // A place in the order of acknowledgements.
@@ -238,6 +244,7 @@ private:
     std::vector<std::string> aliases_{};
     std::size_t open_ = 0; // QoS 1 and 2 messages that take a unit of our Receive Maximum.
     std::uint64_t last_sequence_ = 0;
+    std::size_t damaged_records_ = 0;
     bool is_limit_waived_ = false; // The broker does not keep to our Receive Maximum on this connection.
 };
 

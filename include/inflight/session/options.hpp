@@ -68,8 +68,9 @@ struct session_options {
     /// Further CONNECT properties (User Properties, Request Response Information ...).
     properties<packet_type::connect> connect_properties{};
 
-    /// The first packet identifier to use, 1 to 65,535.
-    std::uint16_t first_packet_id = 1;
+    /// The first packet identifier to use, 1 to 65,535. Empty: 1; the clients draw it at random when
+    /// keep_session adopts a session of which nothing is stored, since identifiers may be open at the broker.
+    std::optional<std::uint16_t> first_packet_id{};
 };
 
 /// What publish() answers at once. Numbers that Python's paho also has mean the same there.

@@ -90,7 +90,7 @@ public:
     /// PUBACK, PUBREC or PUBCOMP. Of those whose identifier names nothing, only a PUBREC is answered.
     errc acknowledged(packet_type type, packet_id id, reason_code reason, time_point now) {
         const slot s = queue_.find(id);
-        if (s == nil || queue_[s].at != stage::in_flight) {
+        if (s == nil || queue_[s].state == flow::none) { // Unknown, or new to this session of the broker's.
             if (type == packet_type::pubrec)
                 reply_pubrel(id, reason_code::packet_identifier_not_found); // [v5:MQTT-2.2.1-5]
             return errc::none;
@@ -105,6 +105,7 @@ public:
         if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
         if (step->to != flow::none && step->to != r.state) {
             r.state = step->to;
+            count(r); // Unless it was: an acknowledgement may find it waiting to be sent again.
             queue_.move_last(s, stage::in_flight); // So PUBRELs resent keep their order. [v5:MQTT-4.6.0-4]
             keep(s);
         }
@@ -118,14 +119,11 @@ public:
     /// [v5:MQTT-4.4.0-1]
     void connected(bool resumed, time_point now) {
         used_ = 0; // [v5:U5-27]
-        if (resumed) { // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6]
-            for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
-                if (queue_[s].state == flow::await_pubcomp) reply_pubrel(queue_[s].id, reason_code::success);
-        }
+        if (resumed) resend_pubrels();
         for (const slot s : queue_.sorted({stage::waiting_again, stage::in_flight})) {
             outgoing_record& r = queue_[s];
-            r.counted = false;
             if (resumed && r.state == flow::await_pubcomp) continue;
+            r.counted = false;
             if (!resumed && options_.on_lost_session == lost_session_policy::fail) {
                 settle(s, errc::session_lost, {});
                 continue;
@@ -229,7 +227,8 @@ public:
         watch_oldest(now);
     }
 
-    std::size_t unsettled() { return queue_.unsettled(); }
+    std::size_t unsettled() const { return queue_.unsettled(); }
+    std::size_t damaged_records() const { return damaged_records_; }
     std::size_t waiting() const { return queue_.waiting(); }
     std::size_t in_flight() const { return queue_.in_flight(); }
     std::size_t bytes() const { return queue_.bytes(); }
@@ -350,6 +349,22 @@ private:
         return refusal(r.qos, (static_cast<unsigned char>(r.bytes.front()) & 1) != 0);
     }
 
+    // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6] Each takes a unit of the send quota,
+    // although it need not: a server that still counts the message would find its limit exceeded.
+    void resend_pubrels() {
+        for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next) {
+            outgoing_record& r = queue_[s];
+            r.counted = false;
+            if (r.state != flow::await_pubcomp) continue;
+            reply_pubrel(r.id, reason_code::success);
+            count(r);
+        }
+    }
+
+    void count(outgoing_record& r) {
+        if (!std::exchange(r.counted, true)) ++used_;
+    }
+
     void put(outgoing_record& r, bool dup) {
         constexpr char dup_bit = 0x08;
         const bool refers =
@@ -372,8 +387,7 @@ private:
         }
         put(r, r.dup);
         r.dup = false;
-        r.counted = true;
-        ++used_;
+        count(r);
         r.state = r.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
         queue_.move_last(s, stage::in_flight);
         keep(s);
@@ -409,7 +423,23 @@ private:
         link_.output.rest_on(store_.keep({r.sequence, r.id, r.qos, r.state, r.version, r.bytes}));
     }
 
+    // A store may have been damaged. What cannot be true is left out, and left in the store.
+    bool is_sound(const stored_message& m) const {
+        constexpr std::uint64_t sequence_max = ~std::uint64_t{0} >> 1;
+        if (m.sequence <= queue_.last_sequence() || m.sequence > sequence_max) return false;
+        if (m.version != protocol_version::v3_1_1 && m.version != protocol_version::v5) return false;
+        const bool is_flow = m.qos == qos::at_least_once
+                                 ? m.state == flow::await_puback
+                                 : m.state == flow::await_pubrec || m.state == flow::await_pubcomp;
+        if (m.state != flow::none && !is_flow) return false;
+        const auto f = next_frame(m.bytes, m.version);
+        if (!f || f->size != m.bytes.size() || f->type() != packet_type::publish) return false;
+        const auto p = decode_as<inflight::publish>(*f, m.version);
+        return p && p->qos == m.qos && m.qos != qos::at_most_once && p->id == m.id && !ids_.in_use(m.id);
+    }
+
     void restore(const stored_message& m) {
+        if (!is_sound(m)) return (void)++damaged_records_;
         ids_.take(m.id);
         const slot s = queue_.add(m.state == flow::none            ? stage::waiting
                                   : m.state == flow::await_pubcomp ? stage::in_flight
@@ -442,6 +472,7 @@ private:
     std::set<std::pair<time_point, slot>> expiring_{}; // Waiting messages that have a time to live.
     std::size_t used_ = 0; // Of the send quota.
     bool stopped_ = false;
+    std::size_t damaged_records_ = 0;
     std::uint64_t watched_sequence_ = 0; // The message the timer runs for; 0: it does not run.
     std::uint64_t timed_sequence_ = 0;   // The message ack_wait_ has been doubled for.
     flow watched_state_ = flow::none;

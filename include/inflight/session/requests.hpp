@@ -51,8 +51,8 @@ public:
 
     /// CONNACK. `renew`: the broker knows none of our subscriptions.
     void connected(bool renew) {
-        if ((renew || cut_renewal_) && options_.resubscribe) renew_all();
-        cut_renewal_ = false;
+        if (std::exchange(must_renew_, false) || renew)
+            if (options_.resubscribe) renew_all();
         std::vector<std::map<packet_id, request>::iterator> again;
         for (auto i = open_.begin(); i != open_.end(); ++i) again.push_back(i);
         std::sort(again.begin(), again.end(),
@@ -69,7 +69,7 @@ public:
                 ++i;
                 continue;
             }
-            cut_renewal_ = true;
+            must_renew_ = true;
             ids_.release(i->first);
             i = open_.erase(i);
         }
@@ -198,9 +198,16 @@ private:
     void settle(std::map<packet_id, request>::iterator at, errc error, std::vector<reason_code> reasons) {
         const request& r = at->second;
         if (r.tag != 0 || r.is_renewal)
-            replied_.push_back({r.tag, at->first, r.is_subscribe, error, std::move(reasons)});
+            replied_.push_back({r.tag, at->first, r.is_subscribe, error, std::move(reasons), renewed(r)});
         ids_.release(at->first);
         open_.erase(at);
+    }
+
+    static std::vector<std::string> renewed(const request& r) {
+        std::vector<std::string> out;
+        if (r.is_renewal)
+            for (const wanted& w : r.filters) out.push_back(w.filter);
+        return out;
     }
 
     void remember(const request& r, std::size_t i, reason_code reason) {
@@ -229,11 +236,12 @@ private:
                 r.refused = bad;
                 r.filters.push_back({i->first, i->second.options});
             }
-            const packet_id id = ids_.allocate();
-            if (id == packet_id::none)
-                return replied_.push_back({0, id, true, errc::packet_ids_exhausted, {}});
-            open_.emplace(id,
-                          std::move(r)); // With sequence 0: before what the application has asked for since.
+            if (const packet_id id = ids_.allocate(); id != packet_id::none) {
+                open_.emplace(id, std::move(r)); // With sequence 0: before what has been asked for since.
+            } else {
+                must_renew_ = true;
+                replied_.push_back({0, id, true, errc::packet_ids_exhausted, {}, renewed(r)});
+            }
         }
     }
 
@@ -244,7 +252,7 @@ private:
     std::map<std::string, renewable> renewable_{};
     std::deque<event::replied> replied_{};
     std::uint64_t last_sequence_ = 0;
-    bool cut_renewal_ = false; // The link was lost before all renewals were answered.
+    bool must_renew_ = false; // Some renewals have got no answer, or could not be asked for.
     bool stopped_ = false;
 };
 

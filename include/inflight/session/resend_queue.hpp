@@ -77,6 +77,7 @@ public:
     std::size_t in_flight() const { return in_flight_.size; }
     /// Messages accepted whose outcome is open.
     std::size_t unsettled() const { return waiting() + in_flight_.size + writing_.size; }
+    std::uint64_t last_sequence() const { return last_sequence_; }
     /// Bytes of all packets held.
     std::size_t bytes() const {
         return waiting_.bytes + waiting_qos_0_.bytes + waiting_again_.bytes + writing_.bytes +
