@@ -56,6 +56,13 @@ public:
         return c ? c->output() : std::string_view{};
     }
 
+    /// Bytes of output() and of what gathers behind it. A driver that bounds them reads no more from a client
+    /// that does not take its answers.
+    std::size_t output_pending(connection_id id) const {
+        const auto place = connections_.find(id);
+        return place == connections_.end() ? 0 : place->second.pending_output();
+    }
+
     /// The first `size` bytes of output() have been written.
     void written(connection_id id, std::size_t size, time_point) {
         if (server_connection* c = find(id)) c->written(size);
