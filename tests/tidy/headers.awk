@@ -11,7 +11,7 @@ function breach(line, text) { printf "%s:%d: %s\n", FILENAME, line, text }
 function layer_of(path) {
     if (!sub(/^.*inflight\//, "", path)) { return "" }
     # The parts of the test kit that stand on Asio are opt-in parts, the rest of it is without I/O.
-    if (path ~ /^testing([.]|\/(virtual_clock|memory_transport|tcp_server)[.])/) { return "testing with Asio" }
+    if (path ~ /^testing([.]|\/(virtual_clock|network|memory_transport|tcp_server)[.])/) { return "testing with Asio" }
     sub(/[.\/].*$/, "", path)
     return path
 }
