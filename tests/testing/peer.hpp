@@ -5,7 +5,7 @@
 //     CHECK(a.says(pingreq{}) == trace{"PINGRESP"});
 #pragma once
 
-#include <inflight/testing.hpp>
+#include <inflight/testing/server.hpp>
 
 #include <list>
 #include <stdexcept>
