@@ -9,8 +9,8 @@ usage() {
 Usage: examples/quickstart.sh [--broker HOST:PORT]
 
 Installs what is missing (as root or through sudo), builds publisher and subscriber in build/quickstart, and
-runs both against the broker on localhost:1883. If none listens there, a private Mosquitto is started for the
-time of the run. --broker names another one.
+runs both against the broker on localhost:1883. If none listens there, the broker for demonstrations is built
+too and runs along, on a port that the system chooses. --broker names another one.
 EOF
 }
 
@@ -36,7 +36,6 @@ fail() {
 }
 
 # What was started here, to be stopped here, whatever happens.
-policy=
 work=$(mktemp -d)
 clean_up() {
     local pids
@@ -45,7 +44,6 @@ clean_up() {
         kill $pids 2>/dev/null || true
         wait
     fi
-    if [ -n "$policy" ]; then $sudo rm -f "$policy"; fi
     rm -rf "$work"
 }
 trap clean_up EXIT
@@ -70,12 +68,10 @@ running() { kill -0 "$1" 2>/dev/null; }
 
 sudo=
 if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null; then sudo=sudo; fi
-PATH=$PATH:/usr/sbin # where Debian keeps mosquitto
 
 need_broker=
-if [ -n "$chosen" ]; then
-    listens "$host" "$port" || fail "no broker listens on $host:$port"
-elif ! listens "$host" "$port"; then
+if ! listens "$host" "$port"; then
+    [ -z "$chosen" ] || fail "no broker listens on $host:$port"
     need_broker=1
 fi
 
@@ -84,17 +80,10 @@ command -v cmake >/dev/null || missing+=(cmake)
 command -v ninja >/dev/null || missing+=(ninja-build)
 command -v c++ >/dev/null || missing+=(g++)
 [ -e /usr/include/asio.hpp ] || [ -e /usr/local/include/asio.hpp ] || missing+=(libasio-dev)
-if [ -n "$need_broker" ]; then command -v mosquitto >/dev/null || missing+=(mosquitto); fi
 
 if [ "${#missing[@]}" -gt 0 ]; then
     command -v apt-get >/dev/null || fail "please install ${missing[*]}"
     echo "Installing ${missing[*]} ..."
-    # The package would start a broker of its own, and leave it running.
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        printf '#!/bin/sh\nexit 101\n' | $sudo tee /usr/sbin/policy-rc.d >/dev/null
-        policy=/usr/sbin/policy-rc.d
-        $sudo chmod +x "$policy"
-    fi
     apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"
     {
         $apt update && $apt install -y --no-install-recommends "${missing[@]}"
@@ -102,16 +91,17 @@ if [ "${#missing[@]}" -gt 0 ]; then
         tail -n 20 "$work/install.log" >&2
         fail "could not install ${missing[*]}"
     }
-    if [ -n "$policy" ]; then $sudo rm -f "$policy"; policy=; fi
 fi
 
 # ---- Build
 
 echo "Building ..."
 build=$root/build/quickstart
+targets=(inflight_example_publisher inflight_example_subscriber)
+if [ -n "$need_broker" ]; then targets+=(inflight_example_broker); fi
 {
     cmake -S "$root" -B "$build" -G Ninja -D CMAKE_BUILD_TYPE=Release -D INFLIGHT_BUILD_TESTS=OFF &&
-        cmake --build "$build" --target inflight_example_publisher inflight_example_subscriber
+        cmake --build "$build" --target "${targets[@]}"
 } >"$work/build.log" 2>&1 </dev/null || {
     tail -n 40 "$work/build.log" >&2
     fail "the build failed"
@@ -119,32 +109,17 @@ build=$root/build/quickstart
 
 # ---- Broker
 
-free_port() {
-    # Port 0 lets the system choose. Perl is on every Debian.
-    perl -MSocket -e 'socket(S, PF_INET, SOCK_STREAM, 0) or die $!;
-        bind(S, sockaddr_in(0, INADDR_LOOPBACK)) or die $!;
-        print((sockaddr_in(getsockname S))[0])'
-}
-
-start_broker() {
-    port=$(free_port)
-    printf 'listener %s 127.0.0.1\nallow_anonymous true\npersistence false\n' "$port" >"$work/mosquitto.conf"
-    # Started by root it becomes another user, who must be able to read this.
-    chmod 755 "$work"
-    mosquitto -c "$work/mosquitto.conf" >"$work/mosquitto.log" 2>&1 </dev/null &
-    broker=$!
-    answers_or_dead() { listens "$host" "$port" || ! running "$broker"; }
-    within 10 answers_or_dead && running "$broker"
-}
-
 if [ -n "$need_broker" ]; then
-    host=127.0.0.1
-    # Another program may take the port between the choice and the start.
-    start_broker || start_broker || start_broker || {
-        cat "$work/mosquitto.log" >&2
-        fail "could not start mosquitto"
+    "$build/examples/broker" --port 0 >"$work/broker.log" 2>&1 </dev/null &
+    broker=$!
+    listening_or_dead() { grep -q '^Listening on ' "$work/broker.log" || ! running "$broker"; }
+    within 10 listening_or_dead && running "$broker" || {
+        cat "$work/broker.log" >&2
+        fail "could not start the broker"
     }
-    echo "Started a private Mosquitto on $host:$port"
+    host=127.0.0.1
+    port=$(sed -n 's/^Listening on [0-9.]*:\([0-9]*\).*/\1/p' "$work/broker.log")
+    echo "Started the broker for demonstrations on $host:$port"
 else
     echo "Using the broker on $host:$port"
 fi
