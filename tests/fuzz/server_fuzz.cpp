@@ -132,7 +132,8 @@ private:
         if (more & 1) props.set<property_id::topic_alias_maximum>(in_.byte() % 4);
         if (more & 2) will_props.set<property_id::will_delay_interval>(in_.byte());
         const std::string topic(name());
-        if (more & 4) p.will = will{.props = will_props, .topic = topic, .payload = "will", .qos = level(), .retain = (more & 8) != 0};
+        const bool retains = (more & 8) != 0;
+        if (more & 4) p.will = will{.props = will_props, .topic = topic, .payload = "will", .qos = level(), .retain = retains};
         if (more & 16) props.set<property_id::request_response_information>(1);
         p.props = props;
         const bool is_first = !c.has_connect && c.is_clean;
@@ -150,7 +151,8 @@ private:
         return names[in_.byte() % names.size()];
     }
     std::string_view filter() {
-        constexpr std::array<std::string_view, 10> filters{"a", "a/+", "a/#", "#", "+", "+/+", "$share/g/a/#", "$share/h/a/#", "$SYS/#", "/"};
+        constexpr std::array<std::string_view, 10> filters{
+            "a", "a/+", "a/#", "#", "+", "+/+", "$share/g/a/#", "$share/h/a/#", "$SYS/#", "/"};
         return filters[in_.byte() % filters.size()];
     }
     qos level() { return static_cast<qos>(in_.byte() % 3); }
@@ -288,7 +290,8 @@ private:
 
     template <class Packet>
     void take(client&, const Packet&) {
-        constexpr packet_set client_only{packet_type::connect, packet_type::subscribe, packet_type::unsubscribe, packet_type::pingreq, packet_type::auth};
+        using type = packet_type;
+        constexpr packet_set client_only{type::connect, type::subscribe, type::unsubscribe, type::pingreq, type::auth};
         check(!client_only.has(Packet::type), "a packet that a server may send");
     }
     void take(client& c, const connack& p) { c.is_done = is_refusal(p.reason); }

@@ -79,14 +79,14 @@ public:
     peer& open(inflight::protocol_version version = v5) { return peers_.emplace_back(*this, version); }
 
     /// A client that has its CONNACK, which is not shown.
-    peer& connect(std::string_view client_id, inflight::protocol_version version = v5, inflight::connect p = {}) {
+    peer& connect(std::string_view client_id, inflight::protocol_version version = v5, inflight::connect p = {.keep_alive = 0}) {
         peer& out = open(version);
         p.client_id = client_id;
         (void)out.says(p);
         return out;
     }
     /// A client whose session stays: what it gets after its CONNACK is left to gets().
-    peer& resume(std::string_view client_id, inflight::protocol_version version = v5, inflight::connect p = {}) {
+    peer& resume(std::string_view client_id, inflight::protocol_version version = v5, inflight::connect p = {.keep_alive = 0}) {
         p.clean_start = false;
         const auto expiry = inflight::properties<inflight::packet_type::connect>().set<
             inflight::property_id::session_expiry_interval>(1000);

@@ -414,7 +414,7 @@ private:
         return errc::none;
     }
 
-    // The granted QoS, or a refusal. [v5:MQTT-3.2.2-9] [v5:MQTT-3.8.4-7]
+    // The granted QoS, or a refusal. [v5:MQTT-3.8.4-7]
     static reason_code judge(const server_connection& c, const subscription& wish, bool has_identifier) {
         const server_options& allowed = *c.options;
         if (!allowed.shared_subscriptions && is_shared(wish.filter))

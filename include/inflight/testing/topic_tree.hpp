@@ -3,6 +3,7 @@
 
 #include <inflight/codec/topic.hpp>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <vector>
@@ -133,13 +134,17 @@ private:
             if (at != root || !level.starts_with('$')) out.push_back(below); // [v5:MQTT-4.7.2-1]
     }
 
+    // The nodes given and all below them, in the order of their levels.
     template <class Visitor>
     void visit_below(std::vector<index> left, Visitor& visit) {
+        std::reverse(left.begin(), left.end());
         while (!left.empty()) {
             const index at = left.back();
             left.pop_back();
             visit(nodes_[at].value);
-            for (const auto& [level, below] : nodes_[at].children) left.push_back(below);
+            const auto& children = nodes_[at].children;
+            for (auto below = children.rbegin(); below != children.rend(); ++below)
+                left.push_back(below->second);
         }
     }
 

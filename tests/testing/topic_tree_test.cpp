@@ -1,0 +1,136 @@
+// The tree of topic levels against the reference, and the queue of timers.
+#include "codec/oracle.hpp"
+
+#include <inflight/testing/timer_queue.hpp>
+#include <inflight/testing/topic_tree.hpp>
+
+#include "support/catch.hpp"
+
+#include <random>
+#include <set>
+
+using namespace inflight;
+using namespace inflight::testing;
+
+namespace {
+
+struct mark {
+    std::string path{};
+    bool empty() const { return path.empty(); }
+};
+using tree = topic_tree<mark>;
+using paths = std::multiset<std::string>;
+
+paths filters_matching(tree& t, std::string_view name) {
+    paths out;
+    t.for_each_match(name, [&](const mark& m) {
+        if (!m.empty()) out.insert(m.path);
+    });
+    return out;
+}
+paths names_matched(tree& t, std::string_view filter) {
+    paths out;
+    t.for_each_matched(filter, [&](const mark& m) {
+        if (!m.empty()) out.insert(m.path);
+    });
+    return out;
+}
+
+// A path of up to five levels out of a few words.
+std::string random_path(std::mt19937& random, bool is_filter) {
+    const std::vector<std::string> words{"", "a", "b", "$x", "aa", "+"};
+    std::string out;
+    const std::size_t levels = 1 + random() % 4;
+    for (std::size_t i = 0; i != levels; ++i) {
+        if (i != 0) out += '/';
+        out += words[random() % (is_filter ? words.size() : words.size() - 1)];
+    }
+    if (is_filter && random() % 3 == 0) out += out.empty() ? "#" : "/#";
+    return out;
+}
+
+} // namespace
+
+TEST_CASE("topic_tree: finds the filters that match a name, and the names that a filter matches, each once", "[testing]") {
+    std::mt19937 random(20261121);
+    tree filters, names;
+    paths all_filters, all_names;
+    for (int i = 0; i != 3000; ++i) {
+        const std::string filter = random_path(random, true), name = random_path(random, false);
+        if (!filter.empty() && random() % 3 != 0) {
+            filters[filter].path = filter;
+            if (!all_filters.count(filter)) all_filters.insert(filter);
+        } else if (mark* m = filter.empty() ? nullptr : filters.find(filter)) {
+            m->path.clear();
+            filters.prune(filter);
+            all_filters.erase(filter);
+        }
+        if (name.empty()) continue;
+        names[name].path = name;
+        if (!all_names.count(name)) all_names.insert(name);
+
+        paths wanted_filters, wanted_names;
+        for (const std::string& one : all_filters)
+            if (reference::matches(one, name)) wanted_filters.insert(one);
+        CAPTURE(name, filter);
+        CHECK(filters_matching(filters, name) == wanted_filters);
+        if (filter.empty()) continue;
+        for (const std::string& one : all_names)
+            if (reference::matches(filter, one)) wanted_names.insert(one);
+        CHECK(names_matched(names, filter) == wanted_names);
+    }
+}
+
+TEST_CASE("topic_tree: keeps no node that leads nowhere", "[testing]") {
+    tree t;
+    const auto nodes = [&] {
+        std::size_t count = 0;
+        t.for_each([&](const mark&) { ++count; });
+        return count;
+    };
+    t["a/b/c"].path = "a/b/c";
+    t["a/b"].path = "a/b";
+    CHECK(nodes() == 4);
+    t.find("a/b/c")->path.clear();
+    t.prune("a/b/c");
+    CHECK(t.find("a/b/c") == nullptr);
+    REQUIRE(t.find("a/b"));
+    t.find("a/b")->path.clear();
+    t.prune("a/b");
+    CHECK(t.find("a") == nullptr);
+    t["x/y/z"].path = "x/y/z";
+    CHECK(nodes() == 4); // In the room of the old ones.
+    t.prune("nothing/here");
+}
+
+TEST_CASE("topic_tree: the longest topic there can be is no trouble", "[testing]") {
+    const std::string name(65'535, '/'), filter = name.substr(2) + "/#";
+    tree t;
+    t[filter].path = "found";
+    CHECK(filters_matching(t, name).size() == 1);
+    t.find(filter)->path.clear();
+    t.prune(filter);
+    t[name].path = "found";
+    CHECK(names_matched(t, "#").size() == 1);
+}
+
+TEST_CASE("timer_queue: gives what is due in the order of time, each timer once", "[testing]") {
+    using kind = timer::kind;
+    const time_point zero{};
+    const auto at = [&](int seconds) { return zero + std::chrono::seconds(seconds); };
+    timer_queue q;
+    CHECK_FALSE(q.next());
+    q.set({kind::will, 1}, at(5));
+    q.set({kind::silence, 2}, at(3));
+    q.set({kind::silence, 1}, at(3));
+    q.set({kind::will, 1}, at(1));
+    q.set({kind::session_end, 1}, at(2));
+    q.cancel({kind::session_end, 1});
+    q.cancel({kind::session_end, 7});
+    CHECK(q.next() == at(1));
+    CHECK(q.take_due(at(3)) == timer{kind::will, 1});
+    CHECK(q.take_due(at(3)) == timer{kind::silence, 1});
+    CHECK(q.take_due(at(3)) == timer{kind::silence, 2});
+    CHECK_FALSE(q.take_due(at(9)));
+    CHECK_FALSE(q.next());
+}
