@@ -116,12 +116,13 @@ TEST_CASE("connect: Session Present without state of ours closes the connection 
 
 TEST_CASE("connect: a session the broker has lost is reported, the first one and a resumed one are not lost",
           "[session][v5:MQTT-3.2.2-5][v3:MQTT-3.2.2-3]") {
-    scripted_peer p;
-    CHECK(p.connect() == trace{"connected"});
+    const auto version = GENERATE(v3, v5);
+    scripted_peer p(kept_session());
+    CHECK(p.connect(version) == trace{"connected"});
     p.cut();
-    CHECK(p.resume() == trace{"connected resumed"});
+    CHECK(p.resume(version) == trace{"connected resumed"});
     p.cut();
-    CHECK(p.connect() == trace{"connected lost"});
+    CHECK(p.connect(version) == trace{"connected lost"});
 }
 
 TEST_CASE("connect: a session that was ended on purpose is not lost, and one that was to be kept is",

@@ -43,8 +43,9 @@ TEST_CASE("keep alive: a silent client sends PINGREQ, not before its time and no
 
 TEST_CASE("keep alive: counts from the last packet sent, whatever is received",
           "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
+    const auto version = GENERATE(v3, v5);
     scripted_peer p(pinging(60s));
-    p.connect();
+    p.connect(version);
     p.wait(40s);
     p.publish("a", "", qos::at_most_once);
     p.gets(publish{.topic = "b"});
@@ -116,8 +117,9 @@ TEST_CASE("keep alive: an answer is not late while the PINGREQ waits behind a me
 }
 
 TEST_CASE("keep alive: the time before CONNACK counts", "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
+    const auto version = GENERATE(v3, v5);
     scripted_peer p(pinging(60s));
-    p.open();
+    p.open(version);
     (void)p.sent();
     p.wait(20s); // A slow server, which counts from CONNECT.
     p.gets(connack{});

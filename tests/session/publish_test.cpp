@@ -93,7 +93,7 @@ TEST_CASE("publish: a refusing PUBACK or PUBREC settles with its code, and nothi
     CHECK_FALSE(p.session.is_closing());
 }
 
-TEST_CASE("publish: codes below 0x80 are success, and are told", "[session][v5:MQTT-4.3.3-4]") {
+TEST_CASE("publish: codes below 0x80 are success, and are told", "[session][v5:MQTT-4.3.3-4][v5:U5-29]") {
     scripted_peer p;
     p.connect();
     p.publish("a", "x", qos_1);
@@ -162,17 +162,18 @@ TEST_CASE("publish: acknowledgements for unknown identifiers are ignored, but PU
 
 TEST_CASE("publish: identifiers ascend, and one in use is skipped, of a SUBSCRIBE too",
           "[session][v5:MQTT-2.2.1-3][v5:MQTT-4.3.3-1][v3:MQTT-2.3.1-2]") {
+    const auto version = GENERATE(v3, v5);
     session_options options = test_options();
     options.first_packet_id = 65'534;
     scripted_peer p(options);
-    p.connect();
+    p.connect(version);
     CHECK(p.publish("a", "", qos_1) == accepted(65'534));
     CHECK(p.publish("a", "", qos_2) == accepted(65'535));
     CHECK(number(*p.subscribe("f")) == 1);
     CHECK(p.publish("a", "", qos_1) == accepted(2));
     // Once around: 1 and 2, 65,534 and 65,535 are taken.
     for (unsigned n = 3; n != 65'534; ++n) {
-        REQUIRE(p.session.publish({.qos = qos_1, .topic = "a"}, 0, v5, p.now).mid == n);
+        REQUIRE(p.session.publish({.qos = qos_1, .topic = "a"}, 0, version, p.now).mid == n);
         p.carry();
         p.gets(puback{.id = id(n)});
     }
@@ -228,7 +229,7 @@ TEST_CASE("publish: what cannot be published is refused, takes no identifier and
 TEST_CASE("publish: DUP and identifier of the packet given do not matter",
           "[session][v5:MQTT-3.3.1-3][v3:MQTT-3.3.1-3]") {
     scripted_peer p;
-    p.connect();
+    p.connect(GENERATE(v3, v5));
     p.publish({.dup = true, .qos = qos_1, .topic = "a", .id = id(77)});
     CHECK(p.sent() == trace{"PUBLISH qos=1 topic='a' id=1 payload='' (0 bytes)"});
 }

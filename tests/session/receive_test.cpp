@@ -144,7 +144,7 @@ TEST_CASE("receive: PUBREL before our PUBREC ends the connection: the Receive Ma
 
 TEST_CASE("receive: identifiers of the broker are not ours", "[session][v5:MQTT-2.2.1-4][v3:MQTT-2.3.1-4]") {
     scripted_peer p;
-    p.connect();
+    p.connect(GENERATE(v3, v5));
     p.publish("mine", "", qos_2);
     CHECK(p.gets(sends(1, qos_2)).size() == 1);
     CHECK(p.session.acknowledge(p.deliveries.at(0)) == errc::none);

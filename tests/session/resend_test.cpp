@@ -97,13 +97,16 @@ TEST_CASE("resend: PUBRELs go out in the order of their PUBRECs, before any PUBL
 
 TEST_CASE("resend: a message that was never sent has no DUP when it is, on whatever connection",
           "[session][v5:MQTT-3.3.1-1][v3:MQTT-3.3.1-1]") {
-    scripted_peer p;
-    p.connect(v5, receive_maximum(1));
+    const auto version = GENERATE(v3, v5);
+    session_options options = kept_session();
+    options.max_inflight_messages = 1;
+    scripted_peer p(options);
+    p.connect(version);
     p.publish("a", "", qos_1);
     p.publish("b", "", qos_1);
     CHECK(p.sent() == trace{publish_1("a", 1)});
     p.cut();
-    p.resume(v5, receive_maximum(1));
+    p.resume(version);
     CHECK(p.sent() == trace{publish_1("a", 1, true)});
     p.gets(puback{.id = id(1)});
     CHECK(p.sent() == trace{publish_1("b", 2)});
