@@ -67,6 +67,13 @@ class Table(unittest.TestCase):
         self.write("tests/codec/sample_test.cpp", "// " + PROOF.replace("\n", " ") + "// v3:MQTT-1.0.0-1\n")
         self.assertIn(" 2 without proof or reason", self.run_table("--write"))
 
+    def test_a_test_of_the_test_server_proves_nothing_of_the_client(self):
+        self.write("tests/codec/sample_test.cpp", PROOF.replace("[v3:MQTT-1.0.0-1]", ""))
+        self.write("tests/testing/server_test.cpp", 'TEST_CASE("x", "[v3:MQTT-1.0.0-1][v5:MQTT-1.0.0-2]") {}')
+        self.finds("v3:MQTT-1.0.0-1 is neither proven nor excused")
+        text = (self.root / "tests/conformance/README.md").read_text()
+        self.assertIn("| server-only<br>[testing/server_test.cpp](../testing/server_test.cpp): x |", text)
+
     def test_an_unknown_id_of_a_tag_a_header_and_an_excuse(self):
         for file, text in {"tests/codec/other_test.cpp": 'TEST_CASE("x", "[v3:MQTT-1.0.0-2]") {}',
                            "include/sample.hpp": "// [v3:U5-01]",
