@@ -26,7 +26,7 @@ connack server_keep_alive(std::uint16_t seconds) {
 } // namespace
 
 TEST_CASE("keep alive: a silent client sends PINGREQ, not before its time and not after",
-          "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
+          "[session][v5:MQTT-3.1.2-20][v5:MQTT-3.12.4-1][v3:MQTT-3.1.2-23][v3:MQTT-3.12.4-1]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(pinging(60s));
     p.connect(version);
