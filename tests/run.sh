@@ -9,7 +9,7 @@ usage() {
     cat <<'EOF'
 Usage: tests/run.sh [PART...] [--seconds N]
 
-Without a part: what CI runs, that is all parts but interop and benchmark.
+Without a part: what CI runs, that is all parts but interop, benchmark and mutation.
 
   unit         the tests of each layer, built with GCC and with Clang
   integration  the client against a Mosquitto that the tests start
@@ -20,6 +20,7 @@ Without a part: what CI runs, that is all parts but interop and benchmark.
   tidy         rules of the code, clang-tidy
   conformance  that each statement of the standards is proven by a test, or excused with a reason
   benchmark    messages per second into a sink; counts as passed when it runs to its end
+  mutation     breaks the library in many small ways, each of which a test must see; counts as one
   all          every part
 
 Exit status: 0 if everything passed, 1 if anything failed, 2 for a word that is not listed here.
@@ -29,7 +30,7 @@ EOF
 
 # ---- Arguments
 
-known="unit integration interop sanitize fuzz package tidy conformance benchmark"
+known="unit integration interop sanitize fuzz package tidy conformance benchmark mutation"
 parts=()
 export INFLIGHT_FUZZ_SECONDS=60
 while [ $# -gt 0 ]; do
@@ -40,7 +41,7 @@ while [ $# -gt 0 ]; do
         INFLIGHT_FUZZ_SECONDS=$2
         shift
         ;;
-    all) parts+=(unit integration interop sanitize fuzz package tidy conformance benchmark) ;;
+    all) parts+=(unit integration interop sanitize fuzz package tidy conformance benchmark mutation) ;;
     *)
         if [[ " $known " != *" $1 "* ]]; then
             echo "run.sh: unknown part '$1'" >&2
@@ -135,7 +136,8 @@ packages_of() {
     integration) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt" ;;
     interop) echo "$gcc mosquitto python3 rabbitmq-server tshark" ;; # npm too, if it is there
     sanitize) echo "$clang mosquitto" ;;
-    tidy) echo "$clang clang-tidy-19" ;;
+    tidy) echo "$clang clang-tidy-19 python3" ;;
+    mutation) echo "$gcc python3" ;;
     benchmark) echo "$gcc libmosquitto-dev" ;;
     *) echo "$clang" ;;
     esac
@@ -233,6 +235,16 @@ run_benchmark() {
         passed=$((passed + 1))
     else
         fail "benchmark"
+    fi
+}
+run_mutation() {
+    if ! quietly configure-gcc cmake --preset gcc ||
+        ! quietly build-mutation cmake --build --preset gcc --target inflight_test_main; then
+        fail "mutation: build"
+    elif run python3 "$root/tests/mutation/mutation.py" "$root/build/gcc" --jobs "$jobs"; then
+        passed=$((passed + 1))
+    else
+        fail "mutation"
     fi
 }
 

@@ -357,6 +357,8 @@ TEST_CASE("async_client: with a full inbound queue 3.1.1 stops reading, and goes
         client.async_receive(o.handler());
         f.wait(o);
         REQUIRE(o->topic == std::to_string(i));
+        const auto held = client.implementation().ask_session([](auto& session) { return session.unacknowledged(); });
+        REQUIRE(held <= options.max_inbound_messages + 1); // The one that was taken just now, and those in the queue.
     }
     f.until("all but the last to be acknowledged", [&] { return f.server.count("PUBACK") == count - 1; });
 }
@@ -391,7 +393,7 @@ TEST_CASE("async_client: beyond the hard limit of the inbound queue the connecti
     f.server.expect("PUBLISH");
     const std::string payload(100, 'x');
     for (int i = 0; i != 40; ++i) f.server.send(publish{.topic = "t", .payload = payload});
-    f.server.expect("DISCONNECT");
+    f.server.expect("DISCONNECT reason='receive maximum exceeded'"); // And not that of the acknowledgement timer.
     f.server.expect_closed();
     CHECK_FALSE(o.is_done());
 }

@@ -71,7 +71,7 @@ class Check:
         for version in LISTS:
             self.read_statements(version, "unnumbered.csv", f"U{version[1]}-")
         for path in sorted([*root.glob("tests/**/*"), *root.glob("include/**/*.hpp")]):
-            if path.suffix in (".cpp", ".hpp", ".py") and self.folder not in path.parents:
+            if path.suffix in (".cpp", ".hpp", ".py", ".mutations") and self.folder not in path.parents:
                 self.read_source(path.relative_to(root).as_posix(), path.read_text())
         self.read_excuses()
 
