@@ -259,7 +259,7 @@ def check_that_they_apply(mutations, root):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", nargs="?", type=pathlib.Path, help="a configured tree in which inflight_test_main is built")
-    parser.add_argument("--only", default="", metavar="TEXT", help="those with TEXT in their names")
+    parser.add_argument("--only", default="", metavar="TEXT", help="those with TEXT in their names or test files")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at a time")
     parser.add_argument("--time-limit", type=float, default=120, metavar="SECONDS", help="after which the tests hang; 120")
     parser.add_argument("--check", action="store_true", help="only see that they can be applied")
@@ -268,7 +268,7 @@ def main():
     options = parser.parse_args()
 
     files = sorted((options.root / "tests/mutation").glob("*.mutations"))
-    mutations = [m for file in files for m in read_mutations(file) if options.only in m.name]
+    mutations = [m for file in files for m in read_mutations(file) if options.only in m.name + m.test]
     if options.diff:
         for mutation in mutations:
             print(mutation.name, *diff_of(mutation, options.root), sep="\n")

@@ -180,16 +180,28 @@ TEST_CASE("publish: identifiers ascend, and one in use is skipped, of a SUBSCRIB
     CHECK(p.publish("a", "", qos_1) == accepted(3));
 }
 
-TEST_CASE("publish: with all identifiers in use it is refused, and there is one again after an acknowledgement",
-          "[session][v5:MQTT-4.3.2-1]") {
+TEST_CASE("publish: with all identifiers in use it is refused, and each end of an exchange frees one, a refusal too",
+          "[session][v5:MQTT-4.3.2-1][v5:U5-25]") {
     scripted_peer p;
     p.connect();
-    for (int i = 0; i != 65'535; ++i) REQUIRE(p.session.publish({.qos = qos_1, .topic = "a"}, 0, v5, p.now));
+    for (unsigned n = 1; n <= 65'535; ++n)
+        REQUIRE(p.session.publish({.qos = n < 700 ? qos_1 : qos_2, .topic = "a"}, 0, v5, p.now));
     p.carry();
-    CHECK(p.publish("a", "", qos_1) == refused(publish_status::packet_ids_exhausted));
+    const auto publish_again = [&] { return p.publish("a", "", qos_1); };
+    const publish_result exhausted = refused(publish_status::packet_ids_exhausted);
+    CHECK(publish_again() == exhausted);
     CHECK(p.subscribe("f").error() == errc::packet_ids_exhausted);
-    p.gets(puback{.id = id(777)});
-    CHECK(p.publish("a", "", qos_1) == accepted(777));
+    p.gets(puback{.id = id(666)});
+    CHECK(publish_again() == accepted(666));
+    p.gets(puback{.id = id(667), .reason = reason_code::quota_exceeded});
+    CHECK(publish_again() == accepted(667));
+    p.gets(pubrec{.id = id(777), .reason = reason_code::quota_exceeded});
+    CHECK(publish_again() == accepted(777));
+    p.gets(pubrec{.id = id(778)});
+    CHECK(publish_again() == exhausted);
+    p.gets(pubcomp{.id = id(778)});
+    CHECK(publish_again() == accepted(778));
+    CHECK(publish_again() == exhausted);
     CHECK(p.session.unsettled() == 65'535);
 }
 
@@ -472,6 +484,21 @@ TEST_CASE("publish: the oldest message that was never sent makes room, and compl
         p.gets(puback{.id = id(n)});
     }
     CHECK(p.session.unsettled() == 0);
+}
+
+TEST_CASE("publish: a message that waits to be sent again makes no room", "[session]") {
+    session_options options = test_options();
+    options.max_queued_messages = 1;
+    options.on_full_queue = queue_policy::drop_oldest;
+    scripted_peer p(options);
+    p.connect();
+    for (const char* topic : {"sent", "sent too"}) CHECK(p.publish(topic, "", qos_1));
+    p.carry();
+    p.cut();
+    p.resume(v5, receive_maximum(1)); // The second one has to wait.
+    for (const char* topic : {"c", "d"}) CHECK(p.publish(topic, "", qos_1));
+    CHECK(p.events() == trace{"published 3: failed, message dropped from the full queue to make room for a newer one"});
+    CHECK(p.session.is_outstanding(id(2)));
 }
 
 TEST_CASE("publish: when QoS 0 makes room, the oldest one does, and QoS 1 and 2 are kept", "[session]") {
