@@ -1,10 +1,6 @@
 // Thousands of messages to a persistent subscriber while connections are cut and the broker is stopped, started and
 // killed: nothing is missing, every completion comes once, the order of first arrivals is kept.
-#include "support/catch.hpp"
-#include "support/faulty_proxy.hpp"
-#include "support/mosquitto_process.hpp"
-
-#include <inflight/async_client.hpp>
+#include "network_support.hpp"
 
 #include <atomic>
 #include <cstdlib>
@@ -12,27 +8,9 @@
 #include <map>
 #include <unordered_map>
 
-using namespace inflight;
-using namespace std::chrono_literals;
-
 namespace {
 
-constexpr auto v3 = protocol_version::v3_1_1;
-constexpr auto v5 = protocol_version::v5;
 constexpr unsigned topics = 4;
-
-std::string_view name_of(protocol_version v) { return v == v5 ? "5.0" : "3.1.1"; }
-
-client_options options(std::uint16_t port, std::string id, protocol_version version) {
-    client_options o;
-    o.client_id = std::move(id);
-    o.brokers = {{"127.0.0.1", port}};
-    o.version = version;
-    o.reconnect_delay = 10ms;
-    o.max_reconnect_delay = 40ms;
-    o.seed = 1;
-    return o;
-}
 
 /// A seed from the environment, or a new one; in any case in the output.
 std::uint64_t seed() {
@@ -41,37 +19,6 @@ std::uint64_t seed() {
     std::cout << "INFLIGHT_SEED=" << s << std::endl;
     return s;
 }
-
-/// Watches the subscriber's connections: for which messages has the broker said PUBLISH again, as a new exchange, after
-/// it had got our PUBREC? Mosquitto 2.0.11 does so after a restart, and when two connections in a row are cut, the second
-/// before it has repeated its PUBRELs there (INFLIGHT_SEED=5000: PUBLISH, PUBREC, PUBREL, PUBCOMP, cut, cut, PUBLISH with
-/// DUP). No client can tell that from a new message.
-class broker_repeats {
-public:
-    void operator()(const faulty_proxy::passing& p) {
-        if (p.to == faulty_proxy::direction::to_client) {
-            if (const auto* sent = p.as<connack>(); sent && !sent->session_present) exchanges_.clear();
-            if (const auto* released = p.as<pubrel>()) exchanges_.erase(released->id);
-            const auto* m = p.as<publish>();
-            if (!m || m->qos != qos::exactly_once) return;
-            const std::string what(m->payload);
-            const auto open = exchanges_.find(m->id);
-            if (recorded_.contains(what) && (open == exchanges_.end() || open->second != what)) ++repeats_[what];
-            exchanges_[m->id] = what;
-        } else if (const auto* r = p.as<pubrec>()) {
-            if (const auto open = exchanges_.find(r->id); open != exchanges_.end()) recorded_.insert(open->second);
-        }
-    }
-    unsigned of(const std::string& payload) const {
-        const auto found = repeats_.find(payload);
-        return found == repeats_.end() ? 0 : found->second;
-    }
-
-private:
-    std::map<packet_id, std::string> exchanges_{};
-    std::set<std::string> recorded_{};
-    std::map<std::string, unsigned> repeats_{};
-};
 
 /// One client publishes, another one receives; both live on this thread.
 struct pair_of_clients {
@@ -118,7 +65,7 @@ struct pair_of_clients {
     }
 
     template <class Done>
-    void until(std::string_view what, Done&& done, std::chrono::seconds limit = 60s) {
+    void until(std::string_view what, Done&& done, std::chrono::seconds limit = 2 * patience) {
         const auto end = std::chrono::steady_clock::now() + limit;
         while (!done()) {
             if (std::chrono::steady_clock::now() > end) FAIL("not within the time limit: " << what << "\n" << state());

@@ -18,7 +18,7 @@ from programs import Program, eventually, holds, main, same, side_by_side, tempo
 
 PROBE = os.environ.get("INFLIGHT_PROBE", "")
 PAUSE = float(os.environ.get("INFLIGHT_NETWORK_PAUSE", "4"))  # Seconds without any network; the minute: 60.
-NOTICED = 1.5 * 1 + 0.5  # 1.5 times the keep alive of one second; the machine has others to serve.
+NOTICED = 1.5 * 2 + 0.9  # 1.5 times the keep alive of two seconds; the machine has others to serve.
 VERSIONS = ("5", "3.1.1")
 
 
@@ -134,7 +134,7 @@ class Namespaces(unittest.TestCase):
             print(f"{version}, dropped towards {ends}: noticed after {noticed:.2f} s, connected {again:.2f} s after the end",
                   flush=True)
             holds(noticed < NOTICED, f"noticed after {noticed} s", probe)
-            holds(again < 4, f"connected again after {again} s", probe)
+            holds(again < 10, f"connected again after {again} s", probe)
             finish(probe)
 
     def test_a_half_open_connection_is_noticed_in_time_and_nothing_is_lost(self):
@@ -174,7 +174,7 @@ class Namespaces(unittest.TestCase):
                 victim.send(signal.SIGINT)
                 same(victim.finish(), 0, "exit status", victim)
                 ended = time.monotonic() - start
-                holds(ended < 1, f"a look-up kept the program for {ended} s", victim)
+                holds(ended < 4, f"a look-up kept the program for {ended} s", victim)
                 with open(net.etc / "hosts", "a") as hosts:
                     hosts.write(f"{net.host} broker.example\n")
                 start = time.monotonic()

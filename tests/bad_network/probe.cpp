@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
     o.brokers = {{argv[1], static_cast<std::uint16_t>(std::stoi(argv[2]))}};
     o.version = std::string_view(argv[3]) == "5" ? inflight::protocol_version::v5 : inflight::protocol_version::v3_1_1;
     o.keep_session_for(1h);
-    o.keep_alive = 1s;
+    o.keep_alive = 2s;
     o.connect_timeout = 1s;
     o.reconnect_delay = 50ms;
     o.max_reconnect_delay = 400ms;

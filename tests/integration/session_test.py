@@ -146,7 +146,7 @@ class Leaving(unittest.TestCase):
             with example(program, broker, "--id", name, "--version", version, "--topic", name) as p:
                 broker.wait_log(f"Sending SUBACK to {name}")
                 p.send(number)
-                same(p.finish(5), 0, "exit status", p)
+                same(p.finish(), 0, "exit status", p)
                 same(p.err, [], "errors", p)
             broker.wait_log(f"Client {name} disconnected.")
             log = broker.log()
@@ -170,7 +170,7 @@ class Leaving(unittest.TestCase):
                 publish(broker, name, 2, version)
                 first.wait_line(received(name, 2, 0))
                 first.send(signal.SIGTERM)
-                same(first.finish(15), 0, "exit status", first)
+                same(first.finish(), 0, "exit status", first)
                 same(first.err, [], "errors", first)
             done = messages(first)
             with example("subscriber", broker, *options, "--interval", 0) as second:

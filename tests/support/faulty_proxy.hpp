@@ -11,6 +11,8 @@
 // run on the proxy's.
 #pragma once
 
+#include "watched.hpp"
+
 #include <inflight/codec.hpp>
 
 #include <asio/executor_work_guard.hpp>
@@ -147,6 +149,31 @@ public:
     }
     std::size_t open_connections() {
         return on_thread([&] { return connections_.size(); });
+    }
+
+    /// Packets of a type that have come so far, the swallowed ones too.
+    std::size_t packets(direction to, inflight::packet_type type) {
+        return on_thread([&] { return seen_[index(to)][static_cast<std::size_t>(type)]; });
+    }
+
+    /// Waits until `done`, which is asked after whatever happens here.
+    template <class Done>
+    void wait_until(std::string_view what, Done&& done) {
+        const auto end = clock::now() + patience;
+        for (std::uint64_t seen = events_.now(); !done(); seen = events_.now())
+            if (!events_.wait_until(end, [&](std::uint64_t now) { return now != seen; })) fail(what);
+    }
+    /// Runs `io` until `done`, which is asked after whatever happens there or here.
+    template <class Done>
+    void run_until(asio::io_context& io, std::string_view what, Done&& done) {
+        const auto end = clock::now() + patience;
+        const auto work = asio::make_work_guard(io); // Without work it would not wait.
+        const wake_up while_waiting(*this, io);
+        while (!done()) {
+            if (clock::now() > end) fail(what);
+            if (io.stopped()) io.restart();
+            io.run_one_until(end);
+        }
     }
 
     /// Without a record and an observer packets are counted and not decoded, which is faster.
@@ -420,7 +447,31 @@ private:
         all.insert(passed + 1);
     }
 
+    struct wake_up { // That io_context, with every event.
+        faulty_proxy& proxy;
+        wake_up(faulty_proxy& p, asio::io_context& io) : proxy(p) {
+            proxy.on_thread([&] { proxy.waiting_ = &io; });
+        }
+        ~wake_up() {
+            proxy.on_thread([&] { proxy.waiting_ = nullptr; });
+        }
+        wake_up(const wake_up&) = delete;
+        wake_up& operator=(const wake_up&) = delete;
+    };
+
+    [[noreturn]] void fail(std::string_view what) { throw std::runtime_error("waited in vain for " + std::string(what) + trace()); }
+
+    void tell_waiting() {
+        if (std::exchange(telling_, true)) return;
+        asio::post(io_, [this] { // When what is to be told has been done.
+            telling_ = false;
+            ++events_;
+            if (waiting_) asio::post(*waiting_, [] {});
+        });
+    }
+
     void note(std::size_t number, char what, std::string text) {
+        tell_waiting();
         if (!recording_) return;
         char head[48];
         const std::chrono::duration<double> at = clock::now() - started_;
@@ -436,6 +487,7 @@ private:
     tcp::acceptor acceptor_{io_};
     std::thread thread_{};
     std::uint16_t upstream_, port_ = 0;
+    watched<std::uint64_t> events_{};
 
     // All below belongs to the thread.
     mode mode_ = mode::pass;
@@ -453,5 +505,7 @@ private:
     const std::size_t max_lines_ = max_lines();
     std::deque<std::string> lines_{};
     std::size_t lines_lost_ = 0;
+    asio::io_context* waiting_ = nullptr; // Of run_until().
+    bool telling_ = false;
     const clock::time_point started_ = clock::now();
 };

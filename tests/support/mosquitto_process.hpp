@@ -2,6 +2,8 @@
 // (or when the test dies, where setpriv is there to arrange that). It has no limits, and keeps sessions over a restart.
 #pragma once
 
+#include "watched.hpp"
+
 #include <asio/ip/tcp.hpp>
 #include <asio/io_context.hpp>
 
@@ -31,7 +33,7 @@ public:
         try {
             for (int attempt = 0; attempt != 5; ++attempt) { // Somebody else may be quicker to take the port.
                 port_ = free_port();
-                if (try_start(std::chrono::seconds(30))) return;
+                if (try_start()) return;
             }
             throw std::runtime_error("mosquitto does not start:\n" + log());
         } catch (...) {
@@ -56,8 +58,8 @@ public:
     void kill() { end(SIGKILL); }
     /// Again, on the same port.
     void start() {
-        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-        while (!try_start(std::chrono::seconds(30)))
+        const auto limit = std::chrono::steady_clock::now() + patience;
+        while (!try_start())
             if (std::chrono::steady_clock::now() > limit) throw std::runtime_error("mosquitto does not start again:\n" + log());
     }
 
@@ -104,7 +106,7 @@ private:
                                            << more_config_ << '\n';
     }
 
-    bool try_start(std::chrono::seconds patience) {
+    bool try_start() {
         write_config();
         const std::string file = program(), conf = (directory_ / "conf").string(), log_file = (directory_ / "log").string();
         if (file.empty()) throw std::runtime_error("mosquitto is not installed");

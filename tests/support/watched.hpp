@@ -40,6 +40,12 @@ public:
             throw std::runtime_error("waited in vain for " + std::string(what));
         return value_;
     }
+    /// Whether it comes to that in time.
+    template <class Done>
+    bool wait_until(std::chrono::steady_clock::time_point end, Done&& done) const {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_until(lock, end, [&] { return done(value_); });
+    }
     T wait_for(const T& value) const {
         return wait([&](const T& now) { return now == value; });
     }
