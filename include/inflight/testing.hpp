@@ -1,5 +1,5 @@
-// inflight/testing.hpp - the test kit: an MQTT server in the process of the test, and ways to reach it. Who has
-// no Asio includes <inflight/testing/server.hpp>. See include/inflight/README.md.
+// inflight/testing.hpp - the test kit: an MQTT server in the process of the test, and ways to reach it. Who
+// has no Asio includes <inflight/testing/server.hpp>. See include/inflight/README.md.
 #pragma once
 
 #include <inflight/testing/memory_transport.hpp>

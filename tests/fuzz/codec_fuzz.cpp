@@ -1,6 +1,5 @@
 // The codec on foreign bytes. The first byte chooses: bit 0 the version, bit 1 a small Maximum Packet
-// Size, bit 2 topics instead of packets. Of topics, the rest up to the first line feed is the filter,
-// what follows the name.
+// Size.
 #include "codec/oracle.hpp"
 
 #include <cstdint>
@@ -35,22 +34,6 @@ void examine_packets(std::string_view bytes, protocol_version version, std::size
     }
 }
 
-void examine_topics(std::string_view text) {
-    const std::size_t feed = text.find('\n');
-    const std::string_view filter = text.substr(0, feed);
-    const std::string_view name = feed == text.npos ? text : text.substr(feed + 1);
-    const bool good_filter = check_topic_filter(filter) == errc::none;
-    const bool good_name = check_topic_name(name) == errc::none;
-    require(good_filter == reference::is_filter(filter), "filter: the reference disagrees");
-    require(good_name == reference::is_name(name), "name: the reference disagrees");
-    const bool fits = matches(filter, name); // Arbitrary text must do no harm.
-    if (!good_filter || !good_name) return;
-    require(fits == reference::matches(filter, name), "matches: the reference disagrees");
-    const shared_filter parts = split_share(filter);
-    require(!parts.filter.empty() && parts.share_name.empty() == !is_shared(filter),
-            "split_share: wrong parts");
-}
-
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -58,7 +41,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
     const unsigned choice = data[0];
     const auto version = (choice & 1) != 0 ? protocol_version::v5 : protocol_version::v3_1_1;
-    if ((choice & 4) != 0) examine_topics(bytes);
-    else examine_packets(bytes, version, (choice & 2) != 0 ? 64 : wire::packet_max);
+    examine_packets(bytes, version, (choice & 2) != 0 ? 64 : wire::packet_max);
     return 0;
 }
