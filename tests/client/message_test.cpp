@@ -249,6 +249,26 @@ TEST_CASE("client: under loop_start() exceptions go to on_exception, and the loo
     f.server.expect(pubrec{.id = id(2)}); // And not a PUBACK before it.
 }
 
+TEST_CASE("client: a message whose callback has thrown may be acknowledged after all, and lets the later ones go", "[client]") {
+    const qos level = GENERATE(qos::at_least_once, qos::exactly_once);
+    connected_client f;
+    f.c.on_exception([&](std::exception_ptr) { f.j.add("caught"); });
+    f.c.on_message([&](const received_message& m) {
+        if (m.payload == "1") throw tantrum();
+        f.j.add(m.payload);
+    });
+    f.connect();
+    f.server.send(delivered(1, level, "t", "1"));
+    f.server.send(delivered(2, level, "t", "2"));
+    CHECK(f.j.wait_for(2) == trace{"caught", "2"});
+    f.c.publish("mark", "");
+    f.server.expect("PUBLISH qos=0 topic='mark'"); // 2 waits behind 1.
+    CHECK_FALSE(f.c.ack(1));
+    f.server.expect(level == qos::at_least_once ? "PUBACK id=1" : "PUBREC id=1");
+    f.server.expect(level == qos::at_least_once ? "PUBACK id=2" : "PUBREC id=2");
+    CHECK(f.c.ack(2) == errc::unknown_packet_id); // It is not the user's.
+}
+
 TEST_CASE("client: without on_exception a line goes to std::cerr", "[client]") {
     struct captured_cerr {
         std::ostringstream text{};
@@ -412,6 +432,38 @@ TEST_CASE("client: max_queued_messages_set() takes effect while connected", "[cl
     CHECK(f.c.publish("a", "x", qos::at_least_once));
 }
 
+TEST_CASE("client: queue limits and policy may be changed, and a dropped message has its outcome", "[client]") {
+    connected_client f;
+    f.note_publishes();
+    f.connect();
+    f.c.max_inflight_messages_set(1);
+    f.c.max_queued_bytes_set(600);
+    const std::string large(250, 'x');
+    CHECK(f.c.publish("a", large, qos::at_least_once)); // In flight.
+    CHECK(f.c.publish("a", large, qos::at_least_once));
+    CHECK(f.c.publish("a", large, qos::at_least_once).status == publish_status::queue_full);
+    f.c.queue_policy_set(queue_policy::wait); // publish() does not.
+    CHECK(f.c.publish("a", large, qos::at_least_once).status == publish_status::queue_full);
+    f.c.queue_policy_set(queue_policy::drop_oldest);
+    CHECK(f.c.publish("a", large, qos::at_least_once).mid == 3);
+    CHECK(f.j.wait_for(1) == trace{"2 " + make_error_code(errc::message_dropped).message()});
+    CHECK(f.c.wait_for_publish(2, patience) == errc::message_dropped);
+    f.c.max_queued_bytes_set(0);
+    CHECK(f.c.publish("a", large, qos::at_least_once));
+    CHECK(f.c.unsettled() == 3);
+}
+
+TEST_CASE("client: a message that 3.1.1 could not keep from coming is told", "[client]") {
+    client_options options = test_options(v3);
+    options.maximum_packet_size = 100;
+    connected_client f(options);
+    f.c.on_oversized([&](const oversized_message& m) { f.j.add(m.topic + " " + std::to_string(m.size)); });
+    f.connect();
+    f.server.send(delivered(7, qos::at_least_once, "t", std::string(200, 'x')));
+    CHECK(f.j.wait_for(1) == trace{"t 208"});
+    f.server.expect(puback{.id = id(7)});
+}
+
 TEST_CASE("client: subscribe() and unsubscribe() return an identifier, and the answer comes with it", "[client]") {
     connected_client f;
     const auto tell = [&](std::string what) {
@@ -443,7 +495,9 @@ TEST_CASE("client: subscribe() and unsubscribe() return an identifier, and the a
 
 TEST_CASE("client: subscriptions that the broker does not renew are told with mid 0", "[client]") {
     connected_client f;
-    f.c.on_subscribe([&](const subscribe_outcome& o) { f.j.add(std::to_string(o.mid) + " " + std::to_string(number(o.reasons.at(0)))); });
+    f.c.on_subscribe([&](const subscribe_outcome& o) {
+        f.j.add(std::to_string(o.mid) + " " + std::to_string(number(o.reasons.at(0))) + (o.filters.empty() ? "" : " " + o.filters.at(0)));
+    });
     f.connect();
     f.c.subscribe("a", qos::at_least_once);
     f.server.expect("SUBSCRIBE");
@@ -456,7 +510,7 @@ TEST_CASE("client: subscriptions that the broker does not renew are told with mi
         const auto again = f.server.receive();
         f.server.send(suback{.id = again->as<subscribe>().id, .reasons = {answer}});
     }
-    CHECK(f.j.wait_for(2) == trace{"1 1", "0 135"});
+    CHECK(f.j.wait_for(2) == trace{"1 1", "0 135 a"});
 }
 
 TEST_CASE("client: QoS 0 messages that come faster than callbacks take them are counted, not kept", "[client]") {

@@ -13,8 +13,10 @@ namespace inflight {
 /// Every asynchronous operation takes any completion token, calls its handler through the handler's
 /// associated executor (the client's if it has none), and supports cancellation of any type, which gives up
 /// waiting for the operation and hurts nothing else: a message that was accepted is still sent, and sent
-/// again. Handlers are never called before the initiating function has returned. All operations complete with
-/// errc::shutting_down when the client is destroyed, and with the error that stopped it when it is stopped.
+/// again. As everywhere in Asio, a cancellation signal must not be emitted while the initiating function or
+/// the handler runs: emit it on the handler's executor. Handlers are never called before the initiating
+/// function has returned. All operations complete with errc::shutting_down when the client is destroyed, and
+/// with the error that stopped it when it is stopped.
 ///
 /// Thread safety: one thread, or one strand, at a time - that of the executor - unless Mutex is a real one.
 template <class Transport, session_store Store = memory_store, class Mutex = detail::null_mutex>
@@ -51,7 +53,7 @@ public:
     }
 
     /// Publishes at once, or when connected. The message is kept until it is acknowledged, and the caller not
-    /// told.
+    /// told. Never waits: with queue_policy::wait a full queue refuses.
     publish_result publish(const message& m) { return impl_->publish(m.packet(), 0); }
     publish_result publish(std::string_view topic, bytes_view payload, qos level = qos::at_most_once,
                            bool retain = false, const properties<packet_type::publish>& props = {}) {
@@ -63,17 +65,19 @@ public:
     ///
     /// Handler signature: void(std::error_code, publish_ack).
     /// Completes: QoS 0 when the bytes have been given to the transport; QoS 1 with PUBACK; QoS 2 with
-    /// PUBCOMP.
+    /// PUBCOMP. With queue_policy::wait a full queue is waited for first, in the order of the calls.
     /// Errors: errc::queue_full, errc::packet_too_large, errc::packet_ids_exhausted, errc::topic_wildcard
     /// (any invalid topic), errc::not_supported, errc::invalid_argument: refused, nothing is kept. A
-    /// reason_code: the broker refuses the message. errc::message_expired, errc::session_lost (with
-    /// lost_session_policy::fail), errc::connection_lost (QoS 0), errc::downgraded_qos (delivered, but only
-    /// at least once).
-    /// Cancellation: stops waiting; the message goes its way.
+    /// reason_code: the broker refuses the message. errc::message_expired, errc::message_dropped (by
+    /// on_full_queue), errc::session_lost (with lost_session_policy::fail), errc::connection_lost (QoS 0),
+    /// errc::downgraded_qos (delivered, but only at least once).
+    /// Cancellation: stops waiting; the message goes its way. One that still waits for room is not published.
     template <class CompletionToken>
     auto async_publish(message m, CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code, publish_ack)>(
-            [i = impl_](auto handler, const message& what) { i->start_publish(what, std::move(handler)); },
+            [i = impl_](auto handler, message what) {
+                i->start_publish(std::move(what), std::move(handler));
+            },
             token, std::move(m));
     }
 
@@ -180,6 +184,11 @@ public:
     }
     /// QoS 0 messages that came while the inbound queue was full.
     std::uint64_t dropped_messages() { return impl_->dropped_messages(); }
+
+    /// Records of the store that have been damaged: left out, and left in the store.
+    std::size_t damaged_records() {
+        return impl_->ask_session([](auto& session) { return session.damaged_records(); });
+    }
 
     /// For layers on top: what a plain user needs stands above.
     impl& implementation() { return *impl_; }

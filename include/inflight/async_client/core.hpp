@@ -10,7 +10,7 @@
 
 #include <inflight/async_client/inbound_queue.hpp>
 #include <inflight/async_client/observer.hpp>
-#include <inflight/async_client/operation.hpp>
+#include <inflight/async_client/waiters.hpp>
 #include <inflight/codec/print.hpp>
 
 #include <asio/buffer.hpp>
@@ -28,8 +28,6 @@ public:
     using timer = typename Transport::timer_type;
     using lock_type = std::unique_lock<Mutex>;
     static constexpr std::size_t max_unwritten = std::size_t{64} << 20; // Bytes.
-    template <class Result>
-    using waiters = std::deque<pending<Result>*>;
 
     core(asio::any_io_executor executor, client_options options, Store store)
         : executor_(std::move(executor)), options_(std::move(options)), session_(options_, std::move(store)),
@@ -58,12 +56,14 @@ public:
     }
 
     template <class Handler>
-    void start_publish(const message& m, Handler handler) {
+    void start_publish(message m, Handler handler) {
         auto* op = make_pending<publish_ack>(std::move(handler), executor_);
         const lock_type lock(mutex_);
-        const publish_result r = session_.publish(m.packet(), op->tag(), preferred_, clock::now());
-        if (!r) return op->complete(to_errc(r.status));
-        assign_cancellation(op, packet_id{r.mid});
+        publish_result r{publish_status::queue_full};
+        if (blocked_.empty()) r = session_.publish(m.packet(), op->tag(), preferred_, clock::now());
+        if (must_wait(r)) wait_for_room(op, std::move(m));
+        else if (r) wait_in_session(op, packet_id{r.mid});
+        else return op->complete(to_errc(r.status));
         schedule_flush();
     }
 
@@ -73,7 +73,7 @@ public:
         const lock_type lock(mutex_);
         const result<packet_id> id = ask(p, op->tag());
         if (!id) return op->complete(id.error());
-        assign_cancellation(op, *id);
+        wait_in_session(op, *id);
         schedule_flush();
     }
 
@@ -87,8 +87,7 @@ public:
         } else if (final_error_) {
             op->complete(final_error_);
         } else {
-            receivers_.push_back(op);
-            assign_cancellation(op, receivers_);
+            wait_in(receivers_, op);
         }
         schedule_flush();
     }
@@ -154,6 +153,7 @@ protected:
     void step(F&& f) {
         f();
         settle_events();
+        publish_blocked();
         on_step();
         arm_session_timer();
     }
@@ -219,41 +219,41 @@ protected:
         stop_session_timer(); // Nothing is left that could expire.
         settle_events();
         abandon_error_ = {};
-        for (auto* op : std::exchange(receivers_, {})) op->complete(error);
+        for (const auto& b : std::exchange(blocked_, {})) b.op->complete(error);
+        receivers_.fail_all(error);
     }
 
-    template <class Result>
-    void complete_all(waiters<Result>& ops, std::error_code error, const Result& result) {
-        for (auto* op : std::exchange(ops, {})) op->complete(error, result);
+    // Cancelling an operation gives up waiting for it, and hurts nothing else. `take` is called with the lock
+    // held, and gives the operation back if it still waits.
+    template <class Op, class F>
+    void on_cancellation(Op* op, F take) {
+        auto slot = op->cancellation_slot();
+        if (!slot.is_connected()) return;
+        slot.assign([weak = this->weak_from_this(), take = std::move(take)](asio::cancellation_type) {
+            const auto self = weak.lock();
+            if (!self) return;
+            const lock_type lock(self->mutex_);
+            if (auto* const waiting = take(*self)) waiting->complete(asio::error::operation_aborted);
+        });
     }
 
-    // Cancelling an operation that has a name in the session: gives up waiting, and hurts nothing else.
     template <class Op>
-    void assign_cancellation(Op* op, packet_id id) {
-        auto slot = op->cancellation_slot();
-        if (!slot.is_connected()) return;
-        slot.assign([weak = this->weak_from_this(), op, id](asio::cancellation_type) {
-            const auto self = weak.lock();
-            if (!self) return;
-            const lock_type lock(self->mutex_);
-            if (self->session_.detach(op->tag(), id)) op->complete(asio::error::operation_aborted);
+    void wait_in_session(Op* op, packet_id id) {
+        on_cancellation(op, [op, tag = op->tag(), id](core& self) {
+            return self.session_.detach(tag, id) ? op : nullptr;
         });
     }
 
-    // Cancelling an operation that waits in a list.
     template <class Op, class Result>
-    void assign_cancellation(Op* op, waiters<Result>& list) {
-        auto slot = op->cancellation_slot();
-        if (!slot.is_connected()) return;
-        slot.assign([weak = this->weak_from_this(), op, &list](asio::cancellation_type) {
-            const auto self = weak.lock();
-            if (!self) return;
-            const lock_type lock(self->mutex_);
-            const auto found = std::find(list.begin(), list.end(), op);
-            if (found == list.end()) return;
-            list.erase(found);
-            op->complete(asio::error::operation_aborted);
-        });
+    void wait_in(waiters<Result>& list, Op* op) {
+        const std::uint64_t number = list.push(op);
+        on_cancellation(op, [number, &list](core&) { return list.take(number); });
+    }
+
+    // The user's hooks run by themselves, not inside a step.
+    template <class Result>
+    void call(const std::function<void(const Result&)>& hook, Result result) {
+        if (hook) asio::post(executor_, [hook, r = std::move(result)] { hook(r); });
     }
 
     Mutex mutex_{};
@@ -272,6 +272,42 @@ private:
     }
     result<packet_id> ask(const unsubscribe& p, operation tag) {
         return session_.unsubscribe(p, tag, preferred_);
+    }
+
+    // queue_policy::wait.
+
+    struct blocked_publish {
+        pending<publish_ack>* op;
+        message what;
+        std::shared_ptr<packet_id> id; // Once it is accepted. Tells this publish from all others, too.
+    };
+
+    bool must_wait(const publish_result& r) const {
+        return r.status == publish_status::queue_full &&
+               session_.options().on_full_queue == queue_policy::wait;
+    }
+
+    // Cancelled before there is room, the message is not published.
+    template <class Op>
+    void wait_for_room(Op* op, message m) {
+        const auto id = std::make_shared<packet_id>(packet_id::none);
+        blocked_.push_back({op, std::move(m), id});
+        on_cancellation(op, [op, tag = op->tag(), id](core& self) {
+            const bool is_blocked =
+                std::erase_if(self.blocked_, [&](const blocked_publish& b) { return b.id == id; }) != 0;
+            return is_blocked || self.session_.detach(tag, *id) ? op : nullptr;
+        });
+    }
+
+    void publish_blocked() {
+        while (!blocked_.empty()) {
+            const blocked_publish& b = blocked_.front();
+            const auto r = session_.publish(b.what.packet(), b.op->tag(), preferred_, clock::now());
+            if (must_wait(r)) return;
+            if (r) *b.id = packet_id{r.mid};
+            else b.op->complete(to_errc(r.status));
+            blocked_.pop_front();
+        }
     }
 
     // Reading.
@@ -437,11 +473,17 @@ private:
             std::visit([this](auto& one) { this->on(one); }, *e);
     }
 
-    void on(event::connected& e) { on_connack(e); }
+    void on(event::connected& e) {
+        // The broker will deliver again what was not acknowledged: once is enough for what nobody has yet.
+        if (e.session_present) inbound_.drop(qos::at_least_once);
+        on_connack(e);
+    }
     void on(event::refused& e) { on_refusal(e); }
     void on(event::disconnected& e) { on_server_disconnect(e); }
     void on(event::oversized& e) {
-        if (observer_) observer_->on_oversized(e.topic, e.size);
+        oversized_message m{std::string(e.topic), e.size};
+        if (observer_) observer_->on_oversized(m);
+        call(options_.on_oversized, std::move(m));
     }
 
     void on(event::message& e) {
@@ -459,9 +501,7 @@ private:
         inbound_.push(std::move(m));
         if (observer_) observer_->on_message_queued();
         if (receivers_.empty()) return;
-        auto* op = receivers_.front();
-        receivers_.pop_front();
-        op->complete({}, take());
+        receivers_.pop()->complete({}, take());
     }
 
     void on(event::published& e) {
@@ -473,6 +513,7 @@ private:
 
     void on(event::replied& e) {
         std::error_code error = error_of(e.error);
+        if (e.tag == 0) call(options_.on_resubscribed, resubscribe_result{error, e.filters, e.reasons});
         if (e.tag == observer_tag || e.tag == 0) {
             if (observer_) observer_->on_replied(std::move(e), error);
             return;
@@ -531,6 +572,7 @@ private:
     timer session_timer_;
     time_point armed_for_{};
     inbound_queue inbound_;
+    std::deque<blocked_publish> blocked_{};
     waiters<received_message> receivers_{};
     std::deque<delivery> taken_{}; // Handed out and not acknowledged yet.
     std::string partial_{}, traced_{};

@@ -73,6 +73,15 @@ public:
         messages_.push_back(std::move(m));
     }
 
+    /// Forgets all messages of this QoS.
+    void drop(qos level) {
+        std::erase_if(messages_, [&](const received_message& m) {
+            if (m.qos != level) return false;
+            bytes_ -= size_of(m);
+            return true;
+        });
+    }
+
     received_message pop() {
         received_message m = std::move(messages_.front());
         messages_.pop_front();

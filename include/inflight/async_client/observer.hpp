@@ -13,7 +13,7 @@ struct observer {
     virtual void on_message_queued() {}                // There is one more to take.
     virtual void on_published(packet_id, std::error_code) {}
     virtual void on_replied(event::replied, std::error_code) {} // tag 0: subscriptions were renewed.
-    virtual void on_oversized(std::string_view, std::size_t) {}
+    virtual void on_oversized(const oversized_message&) {}
     virtual void on_packet(bool, std::string) {} // True: sent. One printed packet.
     virtual bool wants_packets() const { return false; }
     virtual bool has_message_in_hand() const { return false; } // It will be acknowledged shortly.

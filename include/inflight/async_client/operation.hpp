@@ -58,7 +58,11 @@ struct completion {
         return asio::get_associated_allocator(handler, asio::recycling_allocator<void>());
     }
 
-    void operator()() { std::move(handler)(error, std::move(result)); }
+    // The cancellation slot is left alone until now: where the operation ended is not where it is cancelled.
+    void operator()() {
+        if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) slot.clear();
+        std::move(handler)(error, std::move(result));
+    }
 };
 
 template <class Result, class Handler>
@@ -87,7 +91,6 @@ public:
 private:
     static void run(pending<Result>* base, std::error_code error, Result&& result) {
         auto* self = static_cast<pending_handler*>(base);
-        if (auto slot = self->cancellation_slot(); slot.is_connected()) slot.clear();
         allocator_type allocator(
             asio::get_associated_allocator(self->handler_, asio::recycling_allocator<void>()));
         completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_), error,

@@ -45,6 +45,20 @@ struct disconnect_result {
     bool is_final = false;       // There will be no reconnecting.
 };
 
+/// The broker's answer to subscriptions that were renewed because it had lost the session.
+struct resubscribe_result {
+    std::error_code error{}; // Why there is no answer: the broker has not got the feature, for example.
+    std::vector<std::string> filters{};
+    std::vector<reason_code> reasons{}; // One for each filter: granted QoS, or a refusal.
+};
+
+/// A message larger than maximum_packet_size, which in 3.1.1 cannot keep the broker from sending it. It was
+/// read past and acknowledged, or else it would come again for ever.
+struct oversized_message {
+    std::string topic{};
+    std::size_t size = 0; // Of the packet, in bytes.
+};
+
 struct client_options : session_options {
     /// Tried in turn. Going to another one begins the session anew, unless they share sessions.
     std::vector<broker> brokers{broker{}};
@@ -70,6 +84,9 @@ struct client_options : session_options {
     /// or not.
     std::function<void(const connect_result&)> on_connected{};
     std::function<void(const disconnect_result&)> on_disconnected{};
+    /// In the same way: every answer to renewed subscriptions, and every message that is too large.
+    std::function<void(const resubscribe_result&)> on_resubscribed{};
+    std::function<void(const oversized_message&)> on_oversized{};
 
     /// Received messages that wait for the application, by count and by bytes. In 5.0 the count is also our
     /// Receive Maximum, if that is lower than receive_maximum, so that the broker does the waiting.

@@ -17,8 +17,6 @@ class supervisor final : public core<Transport, Store, Mutex> {
     using typename base::clock;
     using typename base::lock_type;
     using typename base::timer;
-    template <class Result>
-    using waiters = typename base::template waiters<Result>;
 
 public:
     supervisor(asio::any_io_executor executor, client_options options, Store store)
@@ -33,8 +31,7 @@ public:
         if (state_ == state::shut_down) return op->complete(errc::shutting_down);
         if (this->session_.is_connected()) return op->complete(errc::already_running);
         if (!is_keepable()) return op->complete(errc::empty_client_id);
-        connecting_.push_back(op);
-        this->assign_cancellation(op, connecting_);
+        this->wait_in(connecting_, op);
         begin();
     }
 
@@ -69,8 +66,7 @@ public:
         const lock_type lock(this->mutex_);
         if (state_ == state::idle || state_ == state::shut_down)
             return op->complete(errc::not_connected, this->session_.unsettled());
-        disconnecting_.push_back(op);
-        this->assign_cancellation(op, disconnecting_);
+        this->wait_in(disconnecting_, op);
         if (stopping_ != stopping::no) return;
         stopping_ = stopping::draining;
         is_leaving_ = true;
@@ -241,8 +237,8 @@ private:
         last_.session_present = e.session_present;
         last_.session_lost = e.session_lost;
         if (this->observer_) this->observer_->on_connected(last_);
-        call(this->options_.on_connected, last_);
-        this->complete_all(connecting_, {}, last_);
+        this->call(this->options_.on_connected, last_);
+        connecting_.complete_all({}, last_);
     }
 
     void on_refusal(const event::refused& e) override {
@@ -403,18 +399,12 @@ private:
         const disconnect_result result{error, last_.reason, last_.reason_string, last_.server_reference,
                                        is_final};
         if (this->observer_) this->observer_->on_disconnected(result);
-        call(this->options_.on_disconnected, result);
-    }
-
-    // The user's hooks run by themselves, not inside a step.
-    template <class Result>
-    void call(const std::function<void(const Result&)>& hook, const Result& result) {
-        if (hook) asio::post(this->executor_, [hook, result] { hook(result); });
+        this->call(this->options_.on_disconnected, result);
     }
 
     void give_up(std::error_code error, std::size_t left = 0) {
-        this->complete_all(connecting_, error, last_);
-        this->complete_all(disconnecting_, state_ == state::shut_down ? error : std::error_code{}, left);
+        connecting_.complete_all(error, last_);
+        disconnecting_.complete_all(state_ == state::shut_down ? error : std::error_code{}, left);
     }
 
     // Disconnecting.

@@ -13,11 +13,12 @@
 namespace inflight {
 
 /// The broker's answer to subscribe() or unsubscribe(). mid 0: the client has renewed subscriptions after the
-/// broker had lost them, and some were refused.
+/// broker had lost them, and some of these `filters` were refused.
 struct subscribe_outcome {
     std::uint16_t mid = 0;
     std::error_code error{};            // Why there are no answers.
     std::vector<reason_code> reasons{}; // One for each filter, in their order; a 3.1.1 UNSUBACK has none.
+    std::vector<std::string> filters{}; // With mid 0.
 };
 
 namespace detail {
@@ -33,6 +34,7 @@ struct callbacks {
     callback<std::uint16_t, std::error_code> on_publish{};
     callback<const subscribe_outcome&> on_subscribe{};
     callback<const subscribe_outcome&> on_unsubscribe{};
+    callback<const oversized_message&> on_oversized{};
     callback<std::string_view> on_log{};
     callback<std::exception_ptr> on_exception{};
     std::shared_ptr<const std::map<std::string, callback<const received_message&>, std::less<>>> by_filter{};
@@ -58,8 +60,8 @@ public:
         connect_result result;
         std::uint64_t attempt; // The connect() it answers, or a later reconnect.
     };
-    using note =
-        std::variant<connect_note, disconnect_result, message_note, published_note, replied_note, log_note>;
+    using note = std::variant<connect_note, disconnect_result, message_note, published_note, replied_note,
+                              oversized_message, log_note>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
     static constexpr std::size_t max_logged = 10'000;    // Lines not told yet; further ones are lost.
@@ -110,11 +112,10 @@ public:
         const bool refused = std::any_of(e.reasons.begin(), e.reasons.end(), is_refusal);
         if (e.tag == 0 && !refused && !error) return; // Renewed, and all is well.
         const std::uint16_t mid = e.tag == 0 ? std::uint16_t{0} : number(e.id);
-        add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons)}}, [] {});
+        add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons), std::move(e.filters)}}, [] {});
     }
-    void on_oversized(std::string_view topic, std::size_t size) override {
-        log("message on topic '" + std::string(topic) + "' dropped: " + std::to_string(size) +
-            " bytes are too many");
+    void on_oversized(const oversized_message& m) override {
+        add(m, [] {});
     }
     void on_packet(bool sent, std::string line) override { log((sent ? "> " : "< ") + line); }
     bool wants_packets() const override { return wants_packets_; }

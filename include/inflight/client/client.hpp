@@ -49,7 +49,8 @@ public:
         set(&detail::callbacks::on_disconnect, std::move(f));
     }
     /// Messages that no filter of message_callback_add() matches. QoS 1 and 2 are acknowledged when the
-    /// callback has returned; if it throws they are not.
+    /// callback has returned. If it throws they are not, and acknowledgements of later messages wait behind
+    /// them: until ack() is called after all, or until a new connection, which delivers QoS 1 again.
     void on_message(std::function<void(const received_message&)> f) {
         set(&detail::callbacks::on_message, std::move(f));
     }
@@ -63,6 +64,10 @@ public:
     }
     void on_unsubscribe(std::function<void(const subscribe_outcome&)> f) {
         set(&detail::callbacks::on_unsubscribe, std::move(f));
+    }
+    /// 3.1.1: a message larger than maximum_packet_size was read past and acknowledged.
+    void on_oversized(std::function<void(const oversized_message&)> f) {
+        set(&detail::callbacks::on_oversized, std::move(f));
     }
     /// What a callback throws under loop_start(). Without a hook a line goes to std::cerr. (loop_forever()
     /// lets it pass.)
@@ -127,6 +132,14 @@ public:
     /// Messages that may wait to be sent; 0: 65,535. May be changed while connected.
     void max_queued_messages_set(std::size_t count) {
         with_session([&](session& s, time_point) { s.set_max_queued_messages(count); });
+    }
+    /// Bytes of all messages held, waiting or unacknowledged; 0: no limit. May be changed while connected.
+    void max_queued_bytes_set(std::size_t bytes) {
+        with_session([&](session& s, time_point) { s.set_max_queued_bytes(bytes); });
+    }
+    /// What publish() does when there are too many. Since it never waits, queue_policy::wait refuses here.
+    void queue_policy_set(queue_policy policy) {
+        with_session([&](session& s, time_point) { s.set_queue_policy(policy); });
     }
     /// Messages are acknowledged by ack() only.
     void manual_ack_set(bool manual) {
@@ -316,10 +329,10 @@ public:
         return request(wish);
     }
 
-    /// manual_ack: the application has the message that a callback got with this identifier. QoS 1: PUBACK
-    /// goes out; QoS 2: PUBREC. They leave in the order of the messages. errc::unknown_packet_id (also when
-    /// repeated), errc::stale_delivery (the connection, or for QoS 2 the session, it came over is gone: the
-    /// broker will send it again).
+    /// The application has the message that a callback got with this identifier; for manual_ack, and for
+    /// callbacks that have thrown. QoS 1: PUBACK goes out; QoS 2: PUBREC. They leave in the order of the
+    /// messages. errc::unknown_packet_id (also when repeated), errc::stale_delivery (the connection, or for
+    /// QoS 2 the session, it came over is gone: the broker will send it again).
     std::error_code ack(std::uint16_t mid, reason_code reason = reason_code::success) {
         delivery d;
         {

@@ -128,7 +128,7 @@ public:
     bool stop_loop = false, destroyed = false;    // Guarded by the queue's mutex, as is all below.
     std::uint64_t connects_told = 0; // The latest connect() whose outcome on_connect has been told.
     std::error_code connect_error{};              // That outcome.
-    id_table<delivery> to_be_acknowledged{}; // manual_ack: what the application has been given.
+    id_table<delivery> to_be_acknowledged{}; // Given to the application, which calls ack() for it.
 
 private:
     struct inside_callback { // Of this client, maybe inside a callback of another one.
@@ -179,6 +179,7 @@ private:
     void tell(const callbacks& c, const callback_queue::published_note& n) {
         call(c.on_publish, n.mid, n.error);
     }
+    void tell(const callbacks& c, const oversized_message& m) { call(c.on_oversized, m); }
     void tell(const callbacks& c, const callback_queue::log_note& n) {
         call(c.on_log, std::string_view(n.line));
     }
@@ -206,22 +207,38 @@ private:
         }
         const auto m = async.implementation().try_receive();
         if (!m) return;
-        bool manual = false;
-        {
-            const std::lock_guard lock(queue.mutex);
-            manual = manual_ack;
-            if (manual && m->mid != 0) to_be_acknowledged.set(packet_id{m->mid}, m->delivery);
+        const bool manual = is_manual();
+        if (manual) leave_to_user(*m);
+        try {
+            hand_over(c, *m);
+        } catch (...) {
+            if (!manual) leave_to_user(*m);
+            throw;
         }
+        if (!manual)
+            (void)async.acknowledge(m->delivery); // Stale after a reconnect: then the broker sends it again.
+    }
+
+    static void hand_over(const callbacks& c, const received_message& m) {
         bool matched = false;
         if (c.by_filter)
             for (const auto& [filter, f] : *c.by_filter)
-                if (matches(filter, m->topic)) {
+                if (matches(filter, m.topic)) {
                     matched = true;
-                    call(f, *m);
+                    call(f, m);
                 }
-        if (!matched) call(c.on_message, *m);
-        if (!manual)
-            (void)async.acknowledge(m->delivery); // Stale after a reconnect: then the broker sends it again.
+        if (!matched) call(c.on_message, m);
+    }
+
+    bool is_manual() {
+        const std::lock_guard lock(queue.mutex);
+        return manual_ack;
+    }
+
+    // Acknowledged by ack(), if at all.
+    void leave_to_user(const received_message& m) {
+        const std::lock_guard lock(queue.mutex);
+        if (m.mid != 0) to_be_acknowledged.set(packet_id{m.mid}, m.delivery);
     }
 
     void told(const callback_queue::note& note) { // With the lock held.

@@ -1,0 +1,59 @@
+// inflight/async_client/waiters.hpp - operations that wait in a list for what the client will do next.
+#pragma once
+
+#include <inflight/async_client/operation.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <type_traits>
+#include <utility>
+
+namespace inflight::detail {
+
+/// In the order in which they came. Each has a number, since its address may serve another operation before a
+/// late cancellation of it arrives.
+template <class Result>
+class waiters {
+public:
+    bool empty() const { return list_.empty(); }
+
+    /// Its number.
+    std::uint64_t push(pending<Result>* op) {
+        list_.push_back({++last_number_, op});
+        return last_number_;
+    }
+
+    pending<Result>* pop() {
+        pending<Result>* const op = list_.front().op;
+        list_.pop_front();
+        return op;
+    }
+
+    /// Null if it waits no more.
+    pending<Result>* take(std::uint64_t number) {
+        const auto found =
+            std::find_if(list_.begin(), list_.end(), [&](const waiter& w) { return w.number == number; });
+        if (found == list_.end()) return nullptr;
+        pending<Result>* const op = found->op;
+        list_.erase(found);
+        return op;
+    }
+
+    void complete_all(std::error_code error, const Result& result) {
+        for (const waiter& w : std::exchange(list_, {})) w.op->complete(error, result);
+    }
+    void fail_all(std::error_code error) {
+        for (const waiter& w : std::exchange(list_, {})) w.op->complete(error);
+    }
+
+private:
+    struct waiter {
+        std::uint64_t number;
+        pending<Result>* op;
+    };
+
+    std::deque<waiter> list_{};
+    std::uint64_t last_number_ = 0;
+};
+
+} // namespace inflight::detail

@@ -1,0 +1,236 @@
+// Messages that wait for room, for a connection or for the application; and what is told of a lost session.
+#include "support/async_fixture.hpp"
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+
+namespace {
+
+client_options waiting_for_room(client_options options) {
+    options.max_queued_messages = 1;
+    options.max_inflight_messages = 1;
+    options.on_full_queue = queue_policy::wait;
+    return options;
+}
+
+properties<packet_type::publish> expiry(std::uint32_t seconds) {
+    properties<packet_type::publish> props;
+    props.set<property_id::message_expiry_interval>(seconds);
+    return props;
+}
+
+publish delivered(unsigned number, qos level, std::string_view payload) {
+    return {.qos = level, .topic = "t", .id = id(number), .payload = payload};
+}
+
+} // namespace
+
+TEST_CASE("async_client: with queue_policy::wait async_publish waits for room, in the order of the calls", "[async_client]") {
+    async_fixture f;
+    async_client client(f.io, waiting_for_room(f.options(v5)));
+    f.connect(client);
+    std::vector<outcome<publish_ack>> o(4);
+    for (std::size_t i = 0; i != o.size(); ++i) client.async_publish({"a", std::to_string(i), qos::at_least_once}, o[i].handler());
+    CHECK(client.unsettled() == 2); // One in flight, one in the queue; the others wait outside.
+    CHECK(client.publish("a", "never waits", qos::at_least_once).status == publish_status::queue_full);
+    for (unsigned i = 0; i != o.size(); ++i) {
+        f.server.expect(publish{.qos = qos::at_least_once, .topic = "a", .id = id(i + 1), .payload = std::to_string(i)});
+        f.server.send(puback{.id = id(i + 1)});
+        f.wait(o[i]);
+        CHECK_FALSE(o[i].error());
+        CHECK(o[i]->mid == i + 1);
+    }
+}
+
+TEST_CASE("async_client: what waits for room may be refused still", "[async_client]") {
+    async_fixture f;
+    client_options options = waiting_for_room(f.options(v5));
+    options.max_queued_bytes = 1000;
+    async_client client(f.io, options);
+    outcome<publish_ack> first, bad, large;
+    client.async_publish({"a", "x", qos::at_least_once}, first.handler());
+    client.async_publish({"a/#", "x", qos::at_least_once}, bad.handler());
+    client.async_publish({"a", std::string(2000, 'x'), qos::at_least_once}, large.handler());
+    f.wait(bad); // No need to wait for that.
+    CHECK(bad.error() == errc::topic_wildcard);
+    f.wait(large);
+    CHECK(large.error() == errc::packet_too_large);
+    CHECK_FALSE(first.is_done());
+}
+
+TEST_CASE("async_client: a publish that is cancelled while it waits for room is not published, the others are", "[async_client]") {
+    async_fixture f;
+    async_client client(f.io, waiting_for_room(f.options(v5)));
+    std::vector<outcome<publish_ack>> o(4);
+    std::vector<asio::cancellation_signal> stop(4);
+    for (std::size_t i = 0; i != o.size(); ++i)
+        client.async_publish({"a", std::to_string(i), qos::at_least_once}, asio::bind_cancellation_slot(stop[i].slot(), o[i].handler()));
+    stop[2].emit(asio::cancellation_type::terminal);
+    f.wait(o[2]);
+    CHECK(o[2].error() == asio::error::operation_aborted);
+    f.connect(client);
+    f.server.expect(publish{.qos = qos::at_least_once, .topic = "a", .id = id(1), .payload = "0"});
+    f.settle();
+    stop[1].emit(asio::cancellation_type::terminal); // It has been accepted meanwhile: it goes its way.
+    f.wait(o[1]);
+    CHECK(o[1].error() == asio::error::operation_aborted);
+    for (const unsigned n : {1u, 2u}) f.server.send(puback{.id = id(n)});
+    f.server.expect(publish{.qos = qos::at_least_once, .topic = "a", .id = id(2), .payload = "1"});
+    f.server.expect(publish{.qos = qos::at_least_once, .topic = "a", .id = id(3), .payload = "3"});
+    f.server.send(puback{.id = id(3)});
+    f.wait(o[3]);
+    CHECK_FALSE(o[3].error());
+    CHECK_FALSE(o[0].error());
+    for (const auto& one : o) CHECK(one.calls() == 1);
+}
+
+TEST_CASE("async_client: disconnecting sends what waits for room, and its end is theirs too", "[async_client]") {
+    const bool acknowledges = GENERATE(true, false);
+    async_fixture f;
+    std::optional<async_client> client(std::in_place, f.io, waiting_for_room(f.options(v5)));
+    f.connect(*client);
+    std::vector<outcome<publish_ack>> o(3);
+    for (auto& one : o) client->async_publish({"a", "x", qos::at_least_once}, one.handler());
+    outcome<std::size_t> goodbye;
+    client->async_disconnect(acknowledges ? 10s : 0s, reason_code::success, goodbye.handler());
+    for (unsigned i = 1; acknowledges && i != 4; ++i) {
+        f.server.expect("PUBLISH qos=1");
+        f.server.send(puback{.id = id(i)});
+    }
+    if (!acknowledges) f.server.expect("PUBLISH qos=1");
+    f.server.expect("DISCONNECT");
+    f.server.close();
+    f.wait(goodbye);
+    for (auto& one : o) {
+        f.wait(one);
+        CHECK(one.error() == (acknowledges ? std::error_code{} : make_error_code(errc::not_connected)));
+    }
+    outcome<publish_ack> queued, blocked;
+    client->async_publish({"a", "x"}, queued.handler());
+    client->async_publish({"a", "x"}, blocked.handler());
+    client.reset();
+    f.wait(blocked);
+    CHECK(blocked.error() == errc::shutting_down);
+    CHECK(queued.error() == errc::shutting_down);
+}
+
+TEST_CASE("async_client: a message that makes room for a newer one completes with that", "[async_client]") {
+    async_fixture f;
+    client_options options = f.options(v5);
+    options.max_queued_messages = 1;
+    options.on_full_queue = queue_policy::drop_oldest;
+    async_client client(f.io, options);
+    outcome<publish_ack> old;
+    client.async_publish({"a", "old", qos::at_least_once}, old.handler());
+    CHECK(client.publish("a", "new", qos::at_least_once).mid == 2);
+    f.wait(old);
+    CHECK(old.error() == errc::message_dropped);
+    CHECK(old.calls() == 1);
+    f.connect(client);
+    f.server.expect(publish{.qos = qos::at_least_once, .topic = "a", .id = id(2), .payload = "new"});
+}
+
+TEST_CASE("async_client: a message expires while there is no connection, and between two", "[async_client]") {
+    const bool was_connected = GENERATE(false, true);
+    async_fixture f;
+    async_client client(f.io, f.options(v5));
+    if (was_connected) {
+        f.connect(client);
+        f.server.stop_listening();
+        f.server.close();
+        f.until("the end", [&] { return !client.is_connected(); });
+    }
+    outcome<publish_ack> late, later;
+    message m("a", "x", qos::at_least_once);
+    m.props = expiry(1);
+    client.async_publish(m, late.handler());
+    m.props = expiry(3600);
+    client.async_publish(m, later.handler());
+    f.wait(late);
+    CHECK(late.error() == errc::message_expired);
+    CHECK_FALSE(later.is_done());
+}
+
+TEST_CASE("async_client: a client that has ended does not keep the io_context for messages that would expire", "[async_client]") {
+    const bool is_destroyed = GENERATE(true, false);
+    asio::io_context io;
+    std::optional<async_client> client(std::in_place, io);
+    client->publish("a", "x", qos::at_least_once, false, expiry(3600));
+    io.poll();
+    CHECK_FALSE(io.stopped());
+    outcome<connect_result> connected;
+    outcome<std::size_t> goodbye;
+    if (is_destroyed) {
+        client.reset();
+    } else {
+        client->async_connect(connected.handler());
+        client->async_disconnect(0s, reason_code::success, goodbye.handler());
+    }
+    io.run_for(patience);
+    CHECK(io.stopped());
+}
+
+TEST_CASE("async_client: QoS 1 messages that nobody has taken come once after a resumed session, and are not lost with a lost one",
+          "[async_client][v5:MQTT-4.4.0-1]") {
+    const bool resumed = GENERATE(true, false);
+    async_fixture f;
+    async_client client(f.io, f.options(v5));
+    f.connect(client);
+    f.server.send(delivered(1, qos::at_least_once, "one"));
+    f.server.send(delivered(2, qos::exactly_once, "two"));
+    f.server.send(delivered(0, qos::at_most_once, "zero"));
+    client.publish("mark", "", qos::at_least_once);
+    f.server.expect("PUBLISH");
+    f.server.send(puback{.id = id(1)});
+    f.until("the messages", [&] { return client.unsettled() == 0; });
+    f.server.close();
+    f.server.connect(connack{.session_present = resumed});
+    f.until("the connection", [&] { return client.is_connected(); });
+    f.server.send(publish{.dup = resumed, .qos = qos::at_least_once, .topic = "t", .id = id(1), .payload = "again"});
+    std::vector<std::string> expected{"two", "zero", "again"};
+    if (!resumed) expected.insert(expected.begin(), "one");
+    for (const std::string& payload : expected) {
+        outcome<received_message> o;
+        client.async_receive(o.handler());
+        f.wait(o);
+        CHECK(o->payload == payload);
+    }
+}
+
+TEST_CASE("async_client: refused renewals of subscriptions are told, with their filters", "[async_client][v5:MQTT-3.2.2-5]") {
+    async_fixture f;
+    std::vector<resubscribe_result> told;
+    client_options options = f.options(v5);
+    options.on_resubscribed = [&](const resubscribe_result& r) { told.push_back(r); };
+    async_client client(f.io, options);
+    f.connect(client);
+    outcome<subscribe_ack> subscribed;
+    client.async_subscribe({{"a", qos::at_least_once}, {"b", qos::at_least_once}}, {}, subscribed.handler());
+    f.server.expect("SUBSCRIBE");
+    f.server.send(suback{.id = id(1), .reasons = {reason_code::granted_qos_1, reason_code::granted_qos_1}});
+    f.wait(subscribed);
+    CHECK(told.empty());
+    f.server.close();
+    f.server.connect();
+    const auto again = f.server.receive();
+    f.server.send(suback{.id = again->as<subscribe>().id, .reasons = {reason_code::granted_qos_1, reason_code::not_authorized}});
+    f.until("the report", [&] { return !told.empty(); });
+    CHECK_FALSE(told.at(0).error);
+    CHECK(told.at(0).filters == std::vector<std::string>{"a", "b"});
+    CHECK(told.at(0).reasons == std::vector<reason_code>{reason_code::granted_qos_1, reason_code::not_authorized});
+}
+
+TEST_CASE("async_client: a message that 3.1.1 could not keep from coming is told", "[async_client]") {
+    async_fixture f;
+    std::vector<oversized_message> told;
+    client_options options = f.options(v3);
+    options.maximum_packet_size = 100;
+    options.on_oversized = [&](const oversized_message& m) { told.push_back(m); };
+    async_client client(f.io, options);
+    f.connect(client);
+    f.server.send(delivered(7, qos::at_least_once, std::string(200, 'x')));
+    f.server.expect(puback{.id = id(7)});
+    f.until("the report", [&] { return !told.empty(); });
+    CHECK(told.at(0).topic == "t");
+    CHECK(told.at(0).size == 208);
+}
