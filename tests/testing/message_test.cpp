@@ -319,3 +319,13 @@ TEST_CASE("server: the trace shows the last packets both ways, and can be turned
     w.connect("a");
     CHECK(w.server.trace().empty());
 }
+
+TEST_CASE("server: a line of the trace is cut where a packet would fill pages", "[testing]") {
+    world w;
+    subscribe many{.id = id(1)};
+    many.subscriptions.resize(1000, {.filter = "a/filter/of/some/length"});
+    w.connect("a").says(many);
+    const auto& lines = w.server.trace();
+    CHECK(lines.at(lines.size() - 2).size() < 2100);
+    CHECK(lines.at(lines.size() - 2).ends_with("..."));
+}

@@ -18,7 +18,8 @@ constexpr std::string_view name(direction way) {
 ///     server.faults().lose(direction::to_client, packet_type::puback).cut_after(direction::to_server, 100);
 class fault_plan {
 public:
-    /// The nth packet of that type, counted from 1, never arrives.
+    /// The nth packet of that type, counted from 1, never arrives. (A PUBLISH that would have set a Topic
+    /// Alias leaves it unset.)
     fault_plan& lose(direction way, packet_type type, std::size_t nth = 1) {
         return add({way, type, nth, fault::lose, {}});
     }
@@ -54,6 +55,7 @@ public:
     /// What has not happened yet, a line for each.
     std::vector<std::string> pending() const {
         std::vector<std::string> out;
+        out.reserve(packets_.size() + cuts_.size() + refusals_.size() + silent_closes_ + raw_.size());
         for (const packet_fault& f : packets_)
             out.push_back(std::string(verb(f.what)) + ' ' + std::string(inflight::name(f.type)) + ' ' +
                           std::string(name(f.way)) + ", " + std::to_string(f.nth) + " to go");
@@ -107,7 +109,11 @@ public:
 
     std::optional<reason_code> take_refusal() { return take(refusals_); }
     std::optional<std::string> take_raw() { return take(raw_); }
-    bool take_silent_close() { return silent_closes_ != 0 && silent_closes_-- != 0; }
+    bool take_silent_close() {
+        if (silent_closes_ == 0) return false;
+        --silent_closes_;
+        return true;
+    }
 
 private:
     enum class fault : std::uint8_t { lose, delay, repeat };

@@ -49,7 +49,10 @@ public:
     template <class Packet>
     void add(connection_id id, direction way, const Packet& p, protocol_version version,
              fault_plan::fate fate) {
-        if (capacity_ != 0) add_line(id, way, print(p, version).append(words(fate)));
+        if (capacity_ == 0) return;
+        std::string text = print(p, version);
+        if (text.size() > longest) text.replace(longest, std::string::npos, "...");
+        add_line(id, way, text.append(words(fate)));
     }
     void add_line(connection_id id, direction way, std::string_view text) {
         if (capacity_ == 0) return;
@@ -59,6 +62,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t longest = 2'000; // A SUBSCRIBE may hold many thousand filters.
+
     static std::string_view words(fault_plan::fate fate) {
         if (fate.copies == 0) return " (lost)";
         if (fate.delay.count() != 0) return " (delayed)";

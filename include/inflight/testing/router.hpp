@@ -53,20 +53,17 @@ public:
     }
 
     /// Sends the retained messages that a new subscription asks for. [v5:MQTT-3.3.1-9]
-    void send_retained(server_session& to, const server_subscription& how, time_point now) {
-        std::vector<message_ptr> found;
+    void send_retained(server_session& to, const server_subscription& how, time_point now) const {
         retained_.for_each_matched(how.filter, [&](const retained_message& one) {
-            if (one.message && !one.message->has_expired(now)) found.push_back(one.message);
-        });
-        for (const message_ptr& m : found) {
-            delivery d{m, std::min(m->content.qos, how.qos), true, {}};
+            if (!one.message || one.message->has_expired(now)) return;
+            delivery d{one.message, std::min(one.message->content.qos, how.qos), true, {}};
             if (how.identifier) d.identifiers.push_back(*how.identifier);
             to.deliver(std::move(d), now);
-        }
+        });
     }
 
-    /// The retained messages whose topic matches, as they were published.
-    std::vector<message> retained(std::string_view filter) {
+    /// The retained messages whose topic matches, without their Message Expiry Interval.
+    std::vector<message> retained(std::string_view filter) const {
         std::vector<message> out;
         retained_.for_each_matched(filter, [&](const retained_message& one) {
             if (one.message) out.push_back(one.message->content);

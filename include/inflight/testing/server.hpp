@@ -133,22 +133,24 @@ public:
     void clear_trace() { parts_.log.clear_trace(); }
 
     /// All sessions, in the order of their creation.
-    std::vector<session_info> sessions() {
+    std::vector<session_info> sessions() const {
         std::vector<session_info> out;
         sessions_.for_each([&](const server_session& s) { out.push_back(info(s)); });
         return out;
     }
-    std::optional<session_info> session(std::string_view client_id) {
+    std::optional<session_info> session(std::string_view client_id) const {
         const server_session* s = sessions_.find(client_id);
         return s ? std::optional(info(*s)) : std::nullopt;
     }
     /// The connection of this client, if it has one.
-    std::optional<connection_id> connection_of(std::string_view client_id) {
+    std::optional<connection_id> connection_of(std::string_view client_id) const {
         const server_session* s = sessions_.find(client_id);
         return s && s->connection ? std::optional(s->connection->id()) : std::nullopt;
     }
-    /// The retained messages whose topics match.
-    std::vector<message> retained(std::string_view filter = "#") { return sessions_.routes.retained(filter); }
+    /// The retained messages whose topics match, without their Message Expiry Interval.
+    std::vector<message> retained(std::string_view filter = "#") const {
+        return sessions_.routes.retained(filter);
+    }
 
 private:
     server_connection* find(connection_id id) {
@@ -177,11 +179,9 @@ private:
     // [v5:MQTT-3.1.2-22]
     void expect_more(server_connection& c, time_point now) {
         if (!c.is_connected()) return;
-        if (c.keep_alive.count() == 0)
-            parts_.timers.cancel(c.silence_timer());
-        else
-            parts_.timers.set(c.silence_timer(),
-                              now + c.keep_alive + std::chrono::milliseconds(c.keep_alive) / 2);
+        if (c.keep_alive.count() == 0) return parts_.timers.cancel(c.silence_timer());
+        const std::chrono::milliseconds limit(c.keep_alive);
+        parts_.timers.set(c.silence_timer(), now + limit + limit / 2);
     }
 
     void on_timer(timer which, time_point now) {

@@ -19,6 +19,10 @@ public:
         const auto place = numbers_.find(client_id);
         return place == numbers_.end() ? nullptr : &sessions_.find(place->second)->second;
     }
+    const server_session* find(std::string_view client_id) const {
+        const auto place = numbers_.find(client_id);
+        return place == numbers_.end() ? nullptr : &sessions_.find(place->second)->second;
+    }
 
     struct opened {
         server_session* session;
@@ -65,7 +69,8 @@ public:
     /// After a crash: what was stored, or nothing. Wills are lost, and expiry is counted anew.
     void restart(bool keep, time_point now) {
         if (!keep) routes.forget_retained();
-        std::vector<server_session*> all;
+        std::vector<server_session*> all; // Some end here, and leave the table.
+        all.reserve(sessions_.size());
         for (auto& [number, s] : sessions_) all.push_back(&s);
         for (server_session* s : all) {
             s->will.reset();
@@ -78,8 +83,8 @@ public:
     }
 
     template <class Visitor>
-    void for_each(Visitor&& visit) {
-        for (auto& [number, s] : sessions_) visit(s);
+    void for_each(Visitor&& visit) const {
+        for (const auto& [number, s] : sessions_) visit(s);
     }
 
 private:

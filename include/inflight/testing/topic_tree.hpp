@@ -69,7 +69,7 @@ public:
 
     /// The tree holds names: visits the value of each that `filter` matches.
     template <class Visitor>
-    void for_each_matched(std::string_view filter, Visitor&& visit) {
+    void for_each_matched(std::string_view filter, Visitor&& visit) const {
         std::vector<index> here{root}, below;
         for (bool more = true; more && !here.empty();) {
             const std::string_view level = inflight::detail::next_level(filter, more);
@@ -89,11 +89,8 @@ public:
         for (const index at : here) visit(nodes_[at].value);
     }
 
-    /// Visits every value, also those that are empty.
-    template <class Visitor>
-    void for_each(Visitor&& visit) {
-        for (node& one : nodes_) visit(one.value);
-    }
+    /// The root, and the levels that lead to a value.
+    std::size_t node_count() const { return nodes_.size() - free_.size(); }
 
 private:
     using index = std::uint32_t;
@@ -136,7 +133,7 @@ private:
 
     // The nodes given and all below them, in the order of their levels.
     template <class Visitor>
-    void visit_below(std::vector<index> left, Visitor& visit) {
+    void visit_below(std::vector<index> left, Visitor& visit) const {
         std::reverse(left.begin(), left.end());
         while (!left.empty()) {
             const index at = left.back();
