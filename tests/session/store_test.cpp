@@ -40,7 +40,10 @@ public:
         disk_->received.insert(id);
         return next_ticket();
     }
-    void forget_received(packet_id id) { disk_->received.erase(id); }
+    std::uint64_t forget_received(packet_id id) {
+        disk_->received.erase(id);
+        return next_ticket();
+    }
     template <class OnMessage, class OnReceived>
     void restore(OnMessage&& on_message, OnReceived&& on_received) {
         for (const auto& [sequence, r] : disk_->messages) on_message(stored_message{sequence, r.id, r.qos, r.state, r.version, r.bytes});
@@ -353,4 +356,34 @@ TEST_CASE("store: a PUBREC that rests on an uncommitted record is not sent on th
     p.gets(connack{.session_present = true});
     p.gets(publish{.dup = true, .qos = qos_2, .topic = "t", .id = id(7)});
     CHECK(p.sent() == trace{"PUBREC id=7"});
+}
+
+TEST_CASE("store: a PUBCOMP waits until the identifier is forgotten for good, so that a crash cannot bring it back",
+          "[session][v5:MQTT-4.3.3-12]") {
+    disk d;
+    durable_peer p(kept_session(), disk_store(d));
+    p.connect();
+    p.gets(publish{.qos = qos_2, .topic = "t", .id = id(7)});
+    p.session.acknowledge(p.deliveries.at(0));
+    CHECK(p.sent() == trace{"PUBREC id=7"});
+    d.commits_at_once = false;
+    p.gets(pubrel{.id = id(7)});
+    CHECK(p.sent().empty());
+    p.session.committed(d.ticket);
+    CHECK(p.sent() == trace{"PUBCOMP id=7"});
+}
+
+TEST_CASE("store: a crash amidst what a lost session changes leaves the order of acceptance", "[session][v5:MQTT-4.6.0-1]") {
+    disk d;
+    {
+        durable_peer p(kept_session(), disk_store(d));
+        p.connect();
+        p.publish("a", "", qos_1);
+        p.publish("b", "", qos_1);
+        (void)p.sent();
+    }
+    d.messages.begin()->second.state = flow::none; // Committed after the loss; the record of b was not.
+    durable_peer p(kept_session(), disk_store(d));
+    p.resume();
+    CHECK(p.sent() == trace{publish_1("a", 1), publish_1("b", 2, true)});
 }

@@ -112,7 +112,8 @@ public:
     /// CONNACK. [v5:MQTT-4.3.3-10]
     void connected(bool resumed) {
         if (resumed) return;
-        received_.for_each([this](packet_id id, received&) { store_.forget_received(id); });
+        received_.for_each(
+            [this](packet_id id, received&) { link_.output.rest_on(store_.forget_received(id)); });
         received_.clear();
     }
 
@@ -219,7 +220,9 @@ private:
     void forget(packet_id id) {
         if (received_.find(id)->counted) --open_;
         received_.erase(id);
-        store_.forget_received(id);
+        // Before the PUBCOMP, after which the broker may give the identifier to another message: a process
+        // that still found it in the store would take that for a repeat.
+        link_.output.rest_on(store_.forget_received(id));
     }
 
     errc resolve_alias(inflight::publish& p) {

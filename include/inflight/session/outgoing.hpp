@@ -26,6 +26,7 @@ public:
     outgoing(link& connection, packet_id_allocator& ids, Store& store, const session_options& options)
         : link_(connection), ids_(ids), store_(store), options_(options) {
         store_.restore([this](const stored_message& m) { restore(m); }, [](packet_id) {});
+        restore_order();
     }
 
     publish_result publish(inflight::publish p, operation tag, protocol_version preferred, time_point now) {
@@ -447,6 +448,15 @@ private:
                                   m.id, m.qos);
         queue_.restore(s, m.sequence, m.bytes, m.version);
         queue_[s].state = m.state;
+    }
+
+    // After a crash in the middle of what a lost session has changed, a message may wait for its first
+    // sending although a later one had been sent. The order is that of acceptance all the same.
+    void restore_order() {
+        const slot last = queue_.of(stage::waiting_again).last;
+        if (last == nil) return;
+        for (const slot s : queue_.sorted({stage::waiting}))
+            if (queue_[s].sequence < queue_[last].sequence) queue_.move_last(s, stage::waiting_again);
     }
 
     void watch_oldest(time_point now) {

@@ -16,16 +16,17 @@ struct stored_message {
     std::string_view bytes{}; // The PUBLISH packet, with DUP 0.
 };
 
-/// keep() and keep_received() return a ticket: what rests on the record is not sent before the session has
-/// heard committed(ticket). Ticket 0 is committed already. restore() calls back with everything that was kept
-/// and not forgotten: messages in ascending order of sequence, then the identifiers of received QoS 2
-/// messages.
+/// keep(), keep_received() and forget_received() return a ticket: what rests on the record is not sent before
+/// the session has heard committed(ticket). Tickets ascend and are committed in that order; ticket 0 is
+/// committed already. forget() may be lost in a crash: the message is then sent once more. restore() calls
+/// back with everything that was kept and not forgotten: messages in ascending order of sequence, then the
+/// identifiers of received QoS 2 messages.
 template <class S>
 concept session_store = requires(S s, const stored_message& m, packet_id id, std::uint64_t n) {
     { s.keep(m) } -> std::convertible_to<std::uint64_t>;
     s.forget(n);
     { s.keep_received(id) } -> std::convertible_to<std::uint64_t>;
-    s.forget_received(id);
+    { s.forget_received(id) } -> std::convertible_to<std::uint64_t>;
     s.restore([](const stored_message&) {}, [](packet_id) {});
 };
 
@@ -34,7 +35,7 @@ struct memory_store {
     std::uint64_t keep(const stored_message&) { return 0; }
     void forget(std::uint64_t) {}
     std::uint64_t keep_received(packet_id) { return 0; }
-    void forget_received(packet_id) {}
+    std::uint64_t forget_received(packet_id) { return 0; }
     template <class OnMessage, class OnReceived>
     void restore(OnMessage&&, OnReceived&&) {}
 };
