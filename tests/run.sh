@@ -7,14 +7,16 @@ cd "$root" || exit 1
 
 usage() {
     cat <<'EOF'
-Usage: tests/run.sh [PART...] [--seconds N]
+Usage: tests/run.sh [PART...] [--seconds N] [--seeds N | --seed S]
 
 Without a part: what CI runs, that is all parts but interop, benchmark and mutation.
 
   unit         the tests of each layer, built with GCC and with Clang
+  simulation   sessions against the test kit's server on virtual time: 1000 seeds, or --seeds N on all cores;
+               --seed S replays one, with its trace
   integration  the client against a Mosquitto that the tests start
   interop      the client against other brokers and other clients
-  sanitize     ASan and UBSan over all unit tests and the bad networks, TSan over those of the clients
+  sanitize     ASan and UBSan over unit tests, simulation and bad networks, TSan over those of the clients
   fuzz         libFuzzer for 60 seconds per target, or --seconds N
   package      headers alone, every way to get the library, the snippets of the READMEs
   tidy         rules of the code, clang-tidy
@@ -30,8 +32,9 @@ EOF
 
 # ---- Arguments
 
-known="unit integration interop sanitize fuzz package tidy conformance benchmark mutation"
+known="unit simulation integration interop sanitize fuzz package tidy conformance benchmark mutation"
 parts=()
+simulation=(--seeds 1000)
 export INFLIGHT_FUZZ_SECONDS=60
 while [ $# -gt 0 ]; do
     case $1 in
@@ -41,7 +44,15 @@ while [ $# -gt 0 ]; do
         INFLIGHT_FUZZ_SECONDS=$2
         shift
         ;;
-    all) parts+=(unit integration interop sanitize fuzz package tidy conformance benchmark mutation) ;;
+    --seeds | --seed)
+        if ! [[ ${2:-} =~ ^[0-9]+$ ]]; then echo "run.sh: $1 needs a number" >&2; exit 2; fi
+        simulation=("$1" "$2")
+        if [ "$1" = --seeds ]; then simulation+=(--jobs "${INFLIGHT_JOBS:-$(nproc)}"); fi
+        shift
+        ;;
+    all)
+        parts+=(unit simulation integration interop sanitize fuzz package tidy conformance benchmark mutation)
+        ;;
     *)
         if [[ " $known " != *" $1 "* ]]; then
             echo "run.sh: unknown part '$1'" >&2
@@ -53,7 +64,9 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-if [ "${#parts[@]}" -eq 0 ]; then parts=(unit integration sanitize package tidy conformance fuzz); fi
+if [ "${#parts[@]}" -eq 0 ]; then
+    parts=(unit simulation integration sanitize package tidy conformance fuzz)
+fi
 
 jobs=${INFLIGHT_JOBS:-$(nproc)}
 logs=$root/build/logs
@@ -217,6 +230,16 @@ run_unit() {
 run_sanitize() {
     build_and_check asan asan
     build_and_check tsan tsan
+}
+run_simulation() {
+    if ! quietly configure-gcc cmake --preset gcc ||
+        ! quietly build-simulation cmake --build --preset gcc --target inflight_simulation; then
+        fail "simulation: build"
+    elif run "$root/build/gcc/tests/simulation/inflight_simulation" "${simulation[@]}"; then
+        passed=$((passed + 1))
+    else
+        fail "simulation"
+    fi
 }
 run_integration() { build_and_check integration gcc; }
 run_interop() { build_and_check interop gcc; }
