@@ -2,6 +2,7 @@
 #include "testing/peer.hpp"
 
 #include "support/catch.hpp"
+#include "support/hex.hpp"
 
 using namespace inflight;
 using namespace inflight::testing;
@@ -112,6 +113,17 @@ TEST_CASE("server: a delayed CONNECT is answered when it comes, and its Keep Ali
     CHECK(a.gets().size() == 1);
     w.wait(3s);
     CHECK(a.gets().size() == 2);
+}
+
+TEST_CASE("server: a delayed packet that the connection's version forbids by then is dropped", "[testing]") {
+    world w;
+    w.server.faults().delay(in, packet_type::connect, 1, 5s);
+    peer& a = w.open();
+    // A length that is not in its shortest form: 3.1.1 allows it, and so does a connection without version.
+    CHECK(a.says_bytes(hex("10 8E 00 00 04 4D 51 54 54 05 02 00 00 00 00 01 61")).empty());
+    CHECK(a.says(connect{.keep_alive = 0, .client_id = "a"}).size() == 1);
+    w.wait(5s);
+    CHECK(a.gets().empty());
 }
 
 TEST_CASE("server: the transport breaks after so many bytes, which is no DISCONNECT", "[testing]") {

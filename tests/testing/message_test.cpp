@@ -127,6 +127,8 @@ TEST_CASE("server: a connection whose limit no CONNACK meets is closed", "[testi
     const auto props = with<packet_type::connect>([](auto& p) { p.template set<property_id::maximum_packet_size>(4); });
     CHECK(w.open().says(connect{.props = props, .client_id = "a"}) == trace{"(closed)"});
     CHECK(w.server.sessions().empty());
+    w.server.faults().refuse(reason_code::banned); // Found by the fuzzer: the limit holds for a refusal too.
+    CHECK(w.open().says(connect{.props = props, .client_id = "a"}) == trace{"(closed)"});
 }
 
 TEST_CASE("server: enforces its own Receive Maximum in 5.0", "[testing][v5:MQTT-3.3.4-7]") {
