@@ -3,7 +3,6 @@
 #include "network_support.hpp"
 
 #include <atomic>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <unordered_map>
@@ -11,14 +10,6 @@
 namespace {
 
 constexpr unsigned topics = 4;
-
-/// A seed from the environment, or a new one; in any case in the output.
-std::uint64_t seed() {
-    const char* const given = std::getenv("INFLIGHT_SEED");
-    const std::uint64_t s = given ? std::strtoull(given, nullptr, 10) : std::random_device()();
-    std::cout << "INFLIGHT_SEED=" << s << std::endl;
-    return s;
-}
 
 /// One client publishes, another one receives; both live on this thread.
 struct pair_of_clients {

@@ -7,6 +7,9 @@
 
 #include <inflight/client.hpp>
 
+#include <cstdlib>
+#include <iostream>
+
 using namespace inflight;
 using namespace std::chrono_literals;
 
@@ -31,6 +34,14 @@ inline client_options options(std::uint16_t port, std::string id, protocol_versi
     o.connect_timeout = patience;
     o.seed = 1;
     return o;
+}
+
+/// A seed from the environment, or a new one; in any case in the output.
+inline std::uint64_t seed() {
+    const char* const given = std::getenv("INFLIGHT_SEED");
+    const std::uint64_t s = given ? std::strtoull(given, nullptr, 10) : std::random_device()();
+    std::cout << "INFLIGHT_SEED=" << s << std::endl;
+    return s;
 }
 
 /// Watches a subscriber's connections: for which messages has the broker said PUBLISH again, as a new exchange, after it
