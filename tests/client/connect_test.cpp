@@ -201,6 +201,60 @@ TEST_CASE("client: retry_after_refusal may set other credentials", "[client]") {
     CHECK(server.accepted() == 2);
 }
 
+TEST_CASE("client: the hooks of the options are callbacks too: what waits for one does not wait there", "[client]") {
+    fake_server server(refusing(reason_code::banned));
+    client_options options = test_options();
+    client* self = nullptr;
+    trace got;
+    options.retry_after_refusal = [&](std::error_code) {
+        got = {words(self->connect(here, server.port())), words(self->disconnect().error), words(self->loop_stop()),
+               words(self->loop_forever()), words(self->wait_for_publish(1))};
+        return false;
+    };
+    client c(options);
+    self = &c;
+    CHECK(c.connect(here, server.port(), 60s, true) == reason_code::banned);
+    CHECK(got == trace(5, words(errc::would_deadlock)));
+}
+
+TEST_CASE("client: it may be destroyed in a hook of its options", "[client]") {
+    fake_server server(refusing(reason_code::banned));
+    client_options options = test_options();
+    gate gone;
+    std::unique_ptr<client> c;
+    options.retry_after_refusal = [&](std::error_code) {
+        c.reset();
+        gone.open();
+        return true;
+    };
+    c = std::make_unique<client>(options);
+    REQUIRE_FALSE(c->connect_async(here, server.port()));
+    gone.pass();
+    CHECK_FALSE(c);
+}
+
+TEST_CASE("client: what a hook of the options throws goes the way of what callbacks throw", "[client]") {
+    fake_server server(refusing(reason_code::banned));
+    client_options options = test_options();
+    const auto throws = [](const auto&) -> bool { throw std::runtime_error("so there"); };
+    options.retry_after_refusal = throws;
+    client c(options);
+    SECTION("out of connect()") {
+        CHECK_THROWS_AS(c.connect(here, server.port(), 60s, true), std::runtime_error);
+    }
+    SECTION("to on_exception, under loop_start()") {
+        journal j;
+        c.on_exception([&](std::exception_ptr) {
+            j.add("caught");
+            throw std::runtime_error("and again"); // For which a line goes to std::cerr.
+        });
+        c.loop_start();
+        CHECK(c.connect(here, server.port(), 60s, true) == reason_code::banned);
+        CHECK(j.wait_for(1) == trace{"caught"});
+        CHECK_FALSE(c.loop_stop());
+    }
+}
+
 TEST_CASE("client: the loop's functions say what they did", "[client]") {
     fake_server server(fake_server::accepting);
     client c(test_options());

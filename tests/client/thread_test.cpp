@@ -72,6 +72,62 @@ TEST_CASE("client: eight threads publish while callbacks publish and subscribe, 
     CHECK(all.now().outcomes == all.now().accepted);
 }
 
+TEST_CASE("client: eight threads publish while callbacks disconnect and another thread connects again, and every outcome is told once",
+          "[client]") {
+    constexpr int threads = 8, each = 200;
+    struct tally {
+        int accepted = 0, outcomes = 0, disconnects = 0;
+        bool is_over = false;
+    };
+    watched<tally> all;
+    fake_server server(fake_server::broker);
+    client c(test_options());
+    c.on_publish([&](std::uint16_t, std::error_code) {
+        all.change([&](tally& t) {
+            if (++t.outcomes % 50 != 0 || t.is_over) return;
+            c.disconnect_async();
+            ++t.disconnects;
+        });
+    });
+    const auto publish = [&](std::string_view topic, qos level) {
+        const publish_result r = c.publish(topic, "x", level);
+        if (r) all.change([](tally& t) { ++t.accepted; });
+        return r.mid;
+    };
+    std::atomic<int> messages = 0;
+    c.on_message([&](const received_message&) {
+        if (++messages % 20 == 0) publish("echo", qos::exactly_once);
+    });
+    c.on_connect([&](const connect_result&) { c.subscribe("in", qos::at_least_once); });
+    c.loop_start();
+    REQUIRE_FALSE(c.connect(here, server.port()));
+    std::thread connector([&] {
+        for (int seen = 0;;) {
+            const tally now = all.wait([&](const tally& t) { return t.disconnects != seen || t.is_over; });
+            if (now.disconnects == seen) return;
+            seen = now.disconnects;
+            (void)c.disconnect(); // Which waits for the end, if that has not come.
+            (void)c.connect(here, server.port());
+        }
+    });
+    std::vector<std::thread> publishers;
+    for (int t = 0; t != threads; ++t)
+        publishers.emplace_back([&] {
+            for (int i = 0; i != each; ++i) {
+                const auto mid = publish("in", static_cast<qos>(i % 3));
+                if (i % 50 == 49) (void)c.wait_for_publish(mid, patience);
+            }
+        });
+    for (std::thread& t : publishers) t.join();
+    all.change([](tally& t) { t.is_over = true; });
+    connector.join();
+    CHECK_FALSE(c.disconnect().error);
+    const tally end = all.now();
+    CHECK(end.disconnects > 5);
+    CHECK(end.accepted >= threads * each);
+    CHECK(end.outcomes == end.accepted);
+}
+
 TEST_CASE("client: settings, callbacks and the loop may be changed by several threads at once", "[client]") {
     fake_server server(fake_server::broker);
     client c(test_options());

@@ -125,7 +125,8 @@ public:
         return f(session_);
     }
 
-    void flush_soon() {
+    /// The observer has an answer that on_step() has been waiting for.
+    void observer_changed() {
         const lock_type lock(mutex_);
         schedule_flush();
     }

@@ -56,12 +56,15 @@ public:
     struct log_note {
         std::string line;
     };
+    struct thrown_note { // By a hook of the options, which the loop did not call.
+        std::exception_ptr exception;
+    };
     struct connect_note {
         connect_result result;
         std::uint64_t attempt; // The connect() it answers, or a later reconnect.
     };
     using note = std::variant<connect_note, disconnect_result, message_note, published_note, replied_note,
-                              oversized_message, log_note>;
+                              oversized_message, log_note, thrown_note>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
     static constexpr std::size_t max_logged = 10'000;    // Lines not told yet; further ones are lost.
@@ -120,6 +123,10 @@ public:
     void on_packet(bool sent, std::string line) override { log((sent ? "> " : "< ") + line); }
     bool wants_packets() const override { return wants_packets_; }
     bool has_message_in_hand() const override { return message_in_hand; }
+
+    void on_thrown(std::exception_ptr e) {
+        add(thrown_note{std::move(e)}, [] {});
+    }
 
     void set_wants_packets(bool wants) { wants_packets_ = wants; }
 

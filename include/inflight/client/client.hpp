@@ -69,8 +69,9 @@ public:
     void on_oversized(std::function<void(const oversized_message&)> f) {
         set(&detail::callbacks::on_oversized, std::move(f));
     }
-    /// What a callback throws under loop_start(). Without a hook a line goes to std::cerr. (loop_forever()
-    /// lets it pass.)
+    /// What a callback, or a hook of the options, throws under loop_start(). Without this, or if it throws
+    /// itself, a line goes to std::cerr. (loop_forever() lets it pass.) A retry_after_refusal that throws has
+    /// said no.
     void on_exception(std::function<void(std::exception_ptr)> f) {
         set(&detail::callbacks::on_exception, std::move(f));
     }

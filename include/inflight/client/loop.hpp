@@ -23,7 +23,7 @@ public:
 
     explicit client_loop(client_options options)
         : manual_ack(options.manual_ack),
-          async(asio::any_io_executor(io.get_executor()), std::move(options)) {
+          async(asio::any_io_executor(io.get_executor()), with_guarded_hooks(std::move(options))) {
         async.implementation().set_observer(&queue);
     }
     ~client_loop() { stop_io(); }
@@ -140,6 +140,38 @@ private:
         inside_callback& operator=(const inside_callback&) = delete;
     };
 
+    // The hooks of the options are callbacks too, though on the thread that does the I/O: what they throw
+    // goes the way of what other callbacks throw.
+    client_options with_guarded_hooks(client_options o) {
+        if (o.retry_after_refusal)
+            o.retry_after_refusal = [this, hook = std::move(o.retry_after_refusal)](std::error_code error) {
+                bool tries_again = false;
+                guard([&] { tries_again = hook(error); });
+                return tries_again;
+            };
+        guard_hook(o.on_connected);
+        guard_hook(o.on_disconnected);
+        guard_hook(o.on_resubscribed);
+        guard_hook(o.on_oversized);
+        return o;
+    }
+
+    template <class Result>
+    void guard_hook(std::function<void(const Result&)>& hook) {
+        if (!hook) return;
+        hook = [this, user = std::move(hook)](const Result& r) { guard([&] { user(r); }); };
+    }
+
+    template <class F>
+    void guard(F&& f) {
+        const inside_callback inside(this);
+        try {
+            f();
+        } catch (...) {
+            queue.on_thrown(std::current_exception());
+        }
+    }
+
     static const inside_callback*& innermost() {
         static thread_local const inside_callback* inside = nullptr;
         return inside;
@@ -187,6 +219,8 @@ private:
         call(n.is_subscribe ? c.on_subscribe : c.on_unsubscribe, n.outcome);
     }
 
+    void tell(const callbacks&, const callback_queue::thrown_note& n) { std::rethrow_exception(n.exception); }
+
     // A message that a callback has is acknowledged before DISCONNECT goes out. After disconnect() no other
     // is given to one: it could not be acknowledged any more, and would come again with the next session.
     struct message_in_hand {
@@ -194,7 +228,7 @@ private:
         explicit message_in_hand(client_loop& l) : loop(l) { loop.queue.message_in_hand = true; }
         ~message_in_hand() {
             loop.queue.message_in_hand = false;
-            if (loop.async.implementation().is_leaving()) loop.async.implementation().flush_soon();
+            if (loop.async.implementation().is_leaving()) loop.async.implementation().observer_changed();
         }
     };
 
@@ -258,10 +292,10 @@ private:
             hook = queue.callbacks.on_exception;
         }
         const inside_callback inside(this);
-        if (hook && *hook) return (*hook)(e);
         try {
+            if (hook && *hook) return (*hook)(e);
             std::rethrow_exception(e);
-        } catch (const std::exception& what) {
+        } catch (const std::exception& what) { // Of the hook itself, too: nobody is left to be told.
             std::cerr << "inflight: a callback has thrown: " << what.what() << '\n';
         } catch (...) {
             std::cerr << "inflight: a callback has thrown\n";
