@@ -6,10 +6,13 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import re
+import signal
+import socket
+import types
 import unittest
 
 from brokers import Mosquitto
-from programs import (CONNECTED, QOS, VERSIONS, example, holds, main, publisher_output, run_pair, same,
+from programs import (CONNECTED, LIMIT, QOS, VERSIONS, example, holds, main, publisher_output, run_pair, same,
                       side_by_side, subscribed, subscriber_output)
 
 
@@ -59,6 +62,38 @@ class Examples(unittest.TestCase):
             same(subscriber.finish(), 0, "exit status of the subscriber", subscriber)
             same(subscriber.out, subscriber_output(topic, 1), "output of the subscriber", subscriber)
             holds(subscriber.seconds >= 5, f"five messages took {subscriber.seconds} s", subscriber)
+
+    def test_a_publisher_that_is_interrupted_says_goodbye(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            name = f"interrupted{number}"
+            with example("publisher", self.broker, "--id", name, "--count", 1000) as publisher:
+                publisher.wait_line(lambda line: line.startswith("Sent"))
+                self.broker.wait_log(f"Sending PUBACK to {name}")
+                publisher.send(number)
+                same(publisher.finish(), 0, "exit status", publisher)
+                same((publisher.out[-1], publisher.err), ("Publisher interrupted.", []), "output", publisher)
+                self.broker.wait_log(f"Received DISCONNECT from {name}")
+
+    def test_a_publisher_that_is_interrupted_says_what_was_not_acknowledged(self):
+        with Mosquitto() as broker, example("publisher", broker, "--count", 1000, "--interval", 0.1) as publisher:
+            publisher.wait_line(lambda line: line.startswith("Sent"))
+            broker.program.send(signal.SIGSTOP)
+            before = len(publisher.out)
+            publisher.wait_line(lambda line: line.startswith("Sent"), before + 1)
+            publisher.send(signal.SIGTERM)
+            same(publisher.finish(), 1, "exit status", publisher)
+            holds(publisher.err[-1].endswith(" messages were not acknowledged"), "says what is left", publisher)
+
+    def test_a_publisher_that_waits_for_a_broker_can_be_interrupted(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            silent.settimeout(LIMIT)
+            where = types.SimpleNamespace(port=silent.getsockname()[1])
+            with example("publisher", where, "--retry") as publisher:
+                with silent.accept()[0]:
+                    publisher.send(signal.SIGTERM)
+                    same(publisher.finish(), 1, "exit status", publisher)
+                same(publisher.out, [], "output", publisher)
+                holds(publisher.err[-1].startswith("Cannot connect to"), "says that it is not connected", publisher)
 
     def test_the_coroutine_talks_to_itself(self):
         def talk(version, qos):

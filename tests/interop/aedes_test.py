@@ -5,37 +5,21 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-import os
 import shutil
 import unittest
 
-from programs import (FINISHED, Program, example, holds, main, run_pair, same, side_by_side,
+from programs import (FINISHED, Program, example, holds, main, npm_install, run_pair, same, side_by_side,
                       temporary_directory)
 
 VERSION = "0.51.3"
 SCRIPT = pathlib.Path(__file__).with_name("aedes_broker.js")
 
 
-def install(directory):
-    """aedes from npm; why not, if that is not possible."""
-    if not shutil.which("npm") or not shutil.which("node"):
-        return "npm is not installed"
-    (pathlib.Path(directory) / "package.json").write_text("{}")
-    environment = os.environ | {"npm_config_fetch_retries": "1", "npm_config_fetch_timeout": "30000"}
-    with Program("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"aedes@{VERSION}",
-                 cwd=directory, env=environment) as npm:
-        try:
-            status = npm.finish(120)
-        except AssertionError:
-            return f"npm install aedes does not end\n{npm}"
-        return None if status == 0 else f"npm install aedes fails\n{npm}"
-
-
 class Aedes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         directory = cls.enterClassContext(temporary_directory())
-        missing = install(directory)
+        missing = npm_install(directory, f"aedes@{VERSION}")
         if missing:
             raise unittest.SkipTest(missing)
         shutil.copy(SCRIPT, directory)

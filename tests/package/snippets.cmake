@@ -25,6 +25,7 @@ file(MAKE_DIRECTORY ${WORK})
 set(prologue [[
 #include <inflight/client.hpp>
 #include <inflight/async_client.hpp>
+#include <inflight/testing.hpp>
 #include <asio.hpp>
 #include <atomic>
 #include <chrono>

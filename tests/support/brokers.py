@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from programs import Failed, Program, accepts, eventually, free_port, temporary_directory
+from programs import EXAMPLES, Failed, Program, accepts, eventually, free_port, temporary_directory
 
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"  # where Debian keeps mosquitto
 
@@ -136,6 +136,19 @@ class _Quiet(Program):
         self.started = time.monotonic()
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen)
         Program._running.add(self)
+
+
+class Embedded(Broker):
+    """The broker of the examples. Its log has every packet: "1 -> PINGREQ" came in over connection 1."""
+
+    def start(self):
+        self.program = Program(EXAMPLES / "broker", "--port", 0, "--verbose")
+        self.program.wait_line(lambda line: line.startswith("Listening on "))
+        self.port = int(self.program.out[0].split()[2].rpartition(":")[2])
+        self._lines = self.program.out
+
+    def log(self):
+        return "\n".join(self._lines)
 
 
 class RabbitMq(Broker):
