@@ -20,7 +20,9 @@ struct stored_message {
 /// the session has heard committed(ticket). Tickets ascend and are committed in that order; ticket 0 is
 /// committed already. forget() may be lost in a crash: the message is then sent once more. restore() calls
 /// back with everything that was kept and not forgotten: messages in ascending order of sequence, then the
-/// identifiers of received QoS 2 messages.
+/// identifiers of received QoS 2 messages. It is called twice. What it gives back is checked, and left out if
+/// it cannot be true. After a restart a message does not expire before it has been sent: how long it had
+/// waited is not known.
 template <class S>
 concept session_store = requires(S s, const stored_message& m, packet_id id, std::uint64_t n) {
     { s.keep(m) } -> std::convertible_to<std::uint64_t>;
