@@ -151,22 +151,14 @@ TEST_CASE("async_client: a message expires while there is no connection, and bet
     CHECK_FALSE(later.is_done());
 }
 
-TEST_CASE("async_client: a client that has ended does not keep the io_context for messages that would expire", "[async_client]") {
-    const bool is_destroyed = GENERATE(true, false);
+TEST_CASE("async_client: a client that is gone does not keep the io_context for messages that would expire", "[async_client]") {
     asio::io_context io;
     std::optional<async_client> client(std::in_place, io);
     client->publish("a", "x", qos::at_least_once, false, expiry(3600));
     io.poll();
     CHECK_FALSE(io.stopped());
-    outcome<connect_result> connected;
-    outcome<std::size_t> goodbye;
-    if (is_destroyed) {
-        client.reset();
-    } else {
-        client->async_connect(connected.handler());
-        client->async_disconnect(0s, reason_code::success, goodbye.handler());
-    }
-    io.run_for(patience);
+    client.reset();
+    while (io.poll() != 0) {}
     CHECK(io.stopped());
 }
 

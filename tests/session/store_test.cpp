@@ -243,6 +243,41 @@ TEST_CASE("store: a restart that gets PUBREL first completes, and one without a 
     CHECK(d.received.empty());
 }
 
+TEST_CASE("store: when the session is lost, stored messages of every state are published anew or given up, as the policy says",
+          "[session][v5:MQTT-3.2.2-5][v5:MQTT-3.3.1-1]") {
+    const auto policy = GENERATE(lost_session_policy::republish, lost_session_policy::fail);
+    const bool restarts = GENERATE(true, false);
+    session_options options = kept_session();
+    options.on_lost_session = policy;
+    disk d;
+    std::optional<durable_peer> p(std::in_place, options, disk_store(d));
+    p->connect();
+    for (const char* topic : {"puback", "pubrec", "pubcomp", "again"}) p->publish(topic, "", *topic == 'p' && topic[3] != 'a' ? qos_2 : qos_1);
+    (void)p->sent();
+    p->gets(pubrec{.id = id(3)});
+    p->cut();
+    properties<packet_type::connack> props;
+    props.set<property_id::receive_maximum>(3);
+    p->resume(v5, {.props = props}); // "again" waits behind the others.
+    CHECK(p->sent().size() == 3);
+    p->cut();
+    p->publish("new", "", qos_1);
+    if (restarts) p.emplace(options, disk_store(d));
+
+    const trace told = p->connect();
+    CHECK(told.at(0) == "connected lost");
+    const trace all{publish_1("puback", 1), "PUBLISH qos=2 topic='pubrec' id=2 payload='' (0 bytes)",
+                    "PUBLISH qos=2 topic='pubcomp' id=3 payload='' (0 bytes)", publish_1("again", 4), publish_1("new", 5)};
+    if (policy == lost_session_policy::republish) {
+        CHECK(told.size() == 1);
+        CHECK(p->sent() == all);
+    } else {
+        CHECK(told.size() == (restarts ? 1 : 5)); // After a restart nobody is left who asked.
+        CHECK(p->sent() == trace{all.back()});
+        CHECK(d.messages.size() == 1);
+    }
+}
+
 TEST_CASE("store: identifiers of received messages alone are state of a session too", "[session][v5:MQTT-3.2.2-4]") {
     disk d;
     d.received.insert(id(7));
