@@ -259,6 +259,20 @@ TEST_CASE("server: bounds what waits for a session and for a transport, and coun
     CHECK(w.server.counters().messages_dropped == 6);
 }
 
+TEST_CASE("server: QoS 1 and 2 messages wait while a transport has enough to write, and are not lost", "[testing]") {
+    server_options o;
+    o.max_output_bytes = 30;
+    world w(o);
+    peer& b = w.connect("b");
+    b.subscribes("t");
+    for (int i = 0; i != 5; ++i) (void)w.server.publish(message("t", "0123456789", qos_1), w.now);
+    CHECK(w.server.session("b")->in_flight == 2);
+    CHECK(w.server.session("b")->waiting == 3);
+    CHECK(b.gets().size() == 5);
+    CHECK(w.server.session("b")->in_flight == 5);
+    CHECK(w.server.counters().messages_dropped == 0);
+}
+
 TEST_CASE("server: retained messages are kept by topic, the last one, until an empty one comes",
           "[testing][v5:MQTT-3.3.1-5][v5:MQTT-3.3.1-6][v5:MQTT-3.3.1-7][v3:MQTT-3.3.1-10]") {
     world w;

@@ -94,7 +94,6 @@ public:
 private:
     enum class state : std::uint8_t { idle, opening, open, ended };
     static constexpr std::size_t max_read = 64 * 1024;
-    static constexpr std::size_t max_unread = 1024 * 1024; // As in tcp_server.
 
     bool connect(time_point now) {
         if (site_ && site_->link == link_state::silent) return false;
@@ -116,7 +115,7 @@ private:
     }
 
     bool send(time_point now) {
-        if (sent_.empty() || site_->server.output_pending(id_) > max_unread) return false;
+        if (sent_.empty() || !site_->server.wants_input(id_)) return false;
         site_->server.received(id_, std::exchange(sent_, {}), now);
         return true;
     }

@@ -40,7 +40,7 @@ public:
 
     /// Sends what may be sent. [v5:MQTT-3.3.4-9]
     void flush(server_connection& to, time_point now) {
-        while (next_ != entries_.end() && !to.is_closing()) {
+        while (next_ != entries_.end() && to.takes_output()) {
             entry& e = next_->second;
             if (e.at == flow::await_pubcomp) {
                 (void)to.send(pubrel{.id = e.id}, now);

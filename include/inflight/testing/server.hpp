@@ -7,9 +7,9 @@
 //
 // Four kinds of methods, as in client_session. Events in: opened, received, written, closed,
 // deadline_reached. Wishes in: publish, disconnect, restart, set_options, faults(). Outputs: output(),
-// is_closing(), deadline(). Getters. It owns no socket, clock or thread. Whoever drives it, after each event
-// or wish and for each connection: writes output(), arms a timer for deadline(), and closes the transport
-// when is_closing() holds and the output is empty. One call may give output to any connection.
+// is_closing(), wants_input(), deadline(). Getters. It owns no socket, clock or thread. Whoever drives it,
+// after each event or wish and for each connection: writes output(), arms a timer for deadline(), and closes
+// the transport when is_closing() holds and the output is empty. One call may give output to any connection.
 #pragma once
 
 #include <inflight/testing/session_table.hpp>
@@ -56,16 +56,24 @@ public:
         return c ? c->output() : std::string_view{};
     }
 
-    /// Bytes of output() and of what gathers behind it. A driver that bounds them reads no more from a client
-    /// that does not take its answers.
+    /// Bytes of output() and of what gathers behind it.
     std::size_t output_pending(connection_id id) const {
         const auto place = connections_.find(id);
         return place == connections_.end() ? 0 : place->second.pending_output();
     }
+    /// False while a client does not take what it is sent. To bound that, read nothing from it then.
+    bool wants_input(connection_id id) const {
+        const auto place = connections_.find(id);
+        return place != connections_.end() && place->second.wants_input();
+    }
 
     /// The first `size` bytes of output() have been written.
-    void written(connection_id id, std::size_t size, time_point) {
-        if (server_connection* c = find(id)) c->written(size);
+    void written(connection_id id, std::size_t size, time_point now) {
+        server_connection* c = find(id);
+        if (!c) return;
+        c->written(size);
+        if (c->session) c->session->out.flush(*c, now); // What had no room.
+        settle(now);
     }
 
     /// The transport is to be closed as soon as output() is empty.

@@ -193,10 +193,15 @@ public:
         assert(written_ <= handed_out_.size());
     }
     std::size_t pending_output() const { return gathering_.size() + handed_out_.size() - written_; }
+    bool takes_output() const { return !is_closing_ && pending_output() < options->max_output_bytes; }
+    /// Answers need room beyond that: a client that only receives slowly may still ping and acknowledge.
+    bool wants_input() const { return pending_output() <= options->max_output_bytes + max_answers; }
 
     timer silence_timer() const { return {timer::kind::silence, number(id_)}; }
 
 private:
+    static constexpr std::size_t max_answers = std::size_t{1} << 20; // Bytes.
+
     timer delay_timer() const { return {timer::kind::delayed_packet, number(id_)}; }
 
     template <class OnFrame>

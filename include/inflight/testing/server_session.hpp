@@ -73,7 +73,7 @@ public:
         if (!is_online()) return; // QoS 0 is for those who are there.
         if (d.message->has_expired(now))
             ++counters.messages_expired;
-        else if (connection->pending_output() >= options->max_output_bytes)
+        else if (!connection->takes_output())
             ++counters.messages_dropped;
         else if (connection->send(d, packet_id::none, false, now) != errc::none)
             ++counters.messages_too_large;

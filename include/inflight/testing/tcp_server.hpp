@@ -65,8 +65,6 @@ public:
 
 private:
     static constexpr std::size_t max_chunk = 64 * 1024;
-    /// Bytes for one client that does not read them, above which nothing more is read from it.
-    static constexpr std::size_t max_unread = 1024 * 1024;
 
     struct connection {
         connection_id id;
@@ -150,7 +148,7 @@ private:
     // Waits for readability before it takes a buffer: a connection that is silent owns none.
     void read(const connection_ptr& c) {
         if (c->is_reading) return;
-        if (!c->is_over && server_.output_pending(c->id) > max_unread) return;
+        if (!c->is_over && !server_.wants_input(c->id)) return;
         c->is_reading = true;
         c->socket.async_wait(tcp::socket::wait_read, [self = shared_from_this(), c](std::error_code error) {
             const std::lock_guard lock(self->mutex_);
