@@ -198,7 +198,7 @@ public:
     /// Cancellation: as cancel(), for this wait alone.
     template <class CompletionToken> auto async_wait(CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code)>(
-            [this](auto handler) { start(std::move(handler)); }, token);
+            [this](auto handler) { this->start(std::move(handler)); }, token);
     }
 
 private:
