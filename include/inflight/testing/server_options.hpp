@@ -44,8 +44,8 @@ struct server_options {
 
     /// QoS 1 and 2 messages that wait for one session, away or slow. Those beyond are dropped and counted.
     std::size_t max_queued_messages = 100'000;
-    /// Bytes that wait for one transport, from which on QoS 0 messages for it are dropped and counted, and those
-    /// of QoS 1 and 2 wait in the session.
+    /// Bytes that wait for one transport, from which on QoS 0 messages for it are dropped and counted, and
+    /// those of QoS 1 and 2 wait in the session.
     std::size_t max_output_bytes = std::size_t{64} << 20;
     /// Packets that the trace remembers, the last ones; 0 prints none and is faster.
     std::size_t trace_lines = 1'000;
