@@ -23,8 +23,9 @@ import sys
 import tempfile
 import time
 
-# No warnings, which a mutation may well cause, and no debug information, which nobody will look at.
-COMPILE_FLAGS = ["-w", "-g0"]
+# No warnings, which a mutation may well cause, and no debug information, which nobody will look at. A test that waits in
+# vain fails after 20 seconds instead of minutes: tests/support/watched.hpp.
+COMPILE_FLAGS = ["-w", "-g0", "-DINFLIGHT_PATIENCE=20"]
 SANITIZE_FLAGS = ["-fsanitize=address"]
 # A report of AddressSanitizer becomes a signal, which Catch2 turns into a failure of the case that runs.
 ENVIRONMENT = os.environ | {"ASAN_OPTIONS": "abort_on_error=1:symbolize=0"}
@@ -261,7 +262,7 @@ def main():
     parser.add_argument("build", nargs="?", type=pathlib.Path, help="a configured tree in which inflight_test_main is built")
     parser.add_argument("--only", default="", metavar="TEXT", help="those with TEXT in their names or test files")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at a time")
-    parser.add_argument("--time-limit", type=float, default=120, metavar="SECONDS", help="after which the tests hang; 120")
+    parser.add_argument("--time-limit", type=float, default=300, metavar="SECONDS", help="after which a test file is said to hang; 300")
     parser.add_argument("--check", action="store_true", help="only see that they can be applied")
     parser.add_argument("--diff", action="store_true", help="only print them, as patches for git apply")
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2], help=argparse.SUPPRESS)

@@ -404,6 +404,16 @@ TEST_CASE("connect: limits of CONNACK hold for this connection and not for the n
     CHECK(p.session.limits().shared_subscriptions);
 }
 
+TEST_CASE("connect: the Maximum Packet Size of one connection does not bind the CONNECT of the next",
+          "[session][v5:MQTT-3.2.2-15]") {
+    scripted_peer p;
+    p.connect(v5, with([](auto& props) { props.template set<property_id::maximum_packet_size>(20); }));
+    p.cut();
+    p.open();
+    CHECK(p.sent().size() == 1);
+    CHECK_FALSE(p.session.is_closing());
+}
+
 TEST_CASE("connect: properties of one's own go into CONNECT beside those of the session", "[session]") {
     session_options options = test_options();
     options.connect_properties.add_user_property("k", "v").set<property_id::request_problem_information>(0);

@@ -297,7 +297,7 @@ TEST_CASE("subscribe: what was unsubscribed is not renewed, whatever the order o
     SECTION("subscribed, answered, unsubscribed, the answer lost") {
         p.gets(granted(1));
         (void)p.unsubscribe("a");
-        last = "UNSUBSCRIBE";
+        last = "UNSUBSCRIBE alone";
     }
     SECTION("unsubscribed before SUBACK has come") {
         (void)p.unsubscribe("a");
@@ -329,7 +329,8 @@ TEST_CASE("subscribe: what was unsubscribed is not renewed, whatever the order o
     p.connect(version);
     const trace sent = p.sent();
     if (last == "SUBSCRIBE") CHECK(sent.empty());
-    if (last == "UNSUBSCRIBE") {
+    if (last == "UNSUBSCRIBE alone") CHECK(sent.size() == 1);
+    if (last.starts_with("UNSUBSCRIBE")) {
         REQUIRE_FALSE(sent.empty());
         CHECK(starts(sent, sent.size() - 1, "UNSUBSCRIBE"));
     }

@@ -9,8 +9,11 @@
 #include <vector>
 
 /// How long a test waits for what ought to come at once. Nobody waits that long unless the test fails, so that it can
-/// allow for a slow machine that has other things to do.
-inline constexpr std::chrono::seconds patience{120};
+/// allow for a slow machine that has other things to do. Mutations make tests fail on purpose, and set a shorter one.
+#ifndef INFLIGHT_PATIENCE
+#define INFLIGHT_PATIENCE 120
+#endif
+inline constexpr std::chrono::seconds patience{INFLIGHT_PATIENCE};
 
 /// A value that any thread may change. (Catch2's own assertions belong to the test's thread.)
 template <class T>
