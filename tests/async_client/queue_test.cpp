@@ -42,6 +42,24 @@ TEST_CASE("async_client: with queue_policy::wait async_publish waits for room, i
     }
 }
 
+TEST_CASE("async_client: a small message does not overtake a large one that waits for room", "[async_client]") {
+    async_fixture f;
+    client_options options = f.options(v5);
+    options.max_queued_bytes = 1000;
+    options.on_full_queue = queue_policy::wait;
+    async_client client(f.io, options);
+    const std::array payloads{std::string(600, 'a'), std::string(600, 'b'), std::string("c")};
+    std::array<outcome<publish_ack>, 3> o;
+    for (std::size_t i = 0; i != o.size(); ++i) client.async_publish({"t", payloads[i], qos::at_least_once}, o[i].handler());
+    CHECK(client.unsettled() == 1);
+    f.connect(client);
+    for (unsigned i = 0; i != o.size(); ++i) {
+        f.server.expect(publish{.qos = qos::at_least_once, .topic = "t", .id = id(i + 1), .payload = payloads[i]});
+        f.server.send(puback{.id = id(i + 1)});
+        f.wait(o[i]);
+    }
+}
+
 TEST_CASE("async_client: what waits for room may be refused still", "[async_client]") {
     async_fixture f;
     client_options options = waiting_for_room(f.options(v5));
