@@ -67,7 +67,8 @@ public:
                               oversized_message, log_note, thrown_note>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
-    static constexpr std::size_t max_logged = 10'000;    // Lines not told yet; further ones are lost.
+    static constexpr std::size_t max_remarks = 10'000;   // Log lines and oversized messages not told yet;
+                                                         // further ones are lost.
 
     std::mutex mutex{};
     std::condition_variable changed{};
@@ -77,7 +78,7 @@ public:
         failed{}; // Outcomes of the latest publishes with these identifiers.
     std::uint64_t connects = 0;                        // connect() and connect_async() so far.
     std::uint64_t settled = 0;                         // Publishes with an outcome, ever.
-    std::size_t published_notes = 0, log_notes = 0;
+    std::size_t published_notes = 0, remarks = 0;
     std::size_t held_back = 0; // Messages that came too late: they wait for the next connection.
     std::atomic<bool> message_in_hand{false}; // A callback has one.
     bool is_final = true;             // There is no connection, and will be none unless one is asked for.
@@ -117,10 +118,10 @@ public:
         const std::uint16_t mid = e.tag == 0 ? std::uint16_t{0} : number(e.id);
         add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons), std::move(e.filters)}}, [] {});
     }
-    void on_oversized(const oversized_message& m) override {
-        add(m, [] {});
+    void on_oversized(const oversized_message& m) override { remark(callbacks.on_oversized, m); }
+    void on_packet(bool sent, std::string line) override {
+        remark(callbacks.on_log, log_note{(sent ? "> " : "< ") + line});
     }
-    void on_packet(bool sent, std::string line) override { log((sent ? "> " : "< ") + line); }
     bool wants_packets() const override { return wants_packets_; }
     bool has_message_in_hand() const override { return message_in_hand; }
 
@@ -144,11 +145,12 @@ private:
         final_error = error;
     }
 
-    void log(std::string line) {
+    template <class Callback, class Note>
+    void remark(const Callback& listener, Note n) {
         const std::lock_guard lock(mutex);
-        if (!callbacks.on_log || log_notes == max_logged) return;
-        ++log_notes;
-        notes.emplace_back(log_note{std::move(line)});
+        if (!listener || remarks == max_remarks) return;
+        ++remarks;
+        notes.emplace_back(std::move(n));
         changed.notify_all();
     }
 

@@ -277,7 +277,9 @@ private:
 
     void told(const callback_queue::note& note) { // With the lock held.
         if (std::holds_alternative<callback_queue::published_note>(note)) --queue.published_notes;
-        if (std::holds_alternative<callback_queue::log_note>(note)) --queue.log_notes;
+        if (std::holds_alternative<callback_queue::log_note>(note) ||
+            std::holds_alternative<oversized_message>(note))
+            --queue.remarks;
         if (const auto* n = std::get_if<callback_queue::connect_note>(&note)) {
             connects_told = n->attempt;
             connect_error = n->result.error;
