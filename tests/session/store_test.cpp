@@ -250,7 +250,7 @@ TEST_CASE("store: when the session is lost, stored messages of every state are p
     session_options options = kept_session();
     options.on_lost_session = policy;
     disk d;
-    std::optional<durable_peer> p(std::in_place, options, disk_store(d));
+    auto p = std::make_unique<durable_peer>(options, disk_store(d));
     p->connect();
     p->publish("puback", "", qos_1);
     p->publish("pubrec", "", qos_2);
@@ -265,7 +265,7 @@ TEST_CASE("store: when the session is lost, stored messages of every state are p
     CHECK(p->sent().size() == 3);
     p->cut();
     p->publish("new", "", qos_1);
-    if (restarts) p.emplace(options, disk_store(d));
+    if (restarts) p = std::make_unique<durable_peer>(options, disk_store(d));
 
     const trace told = p->connect();
     CHECK(told.at(0) == "connected lost");
