@@ -329,7 +329,7 @@ TEST_CASE("store: any damage to a record is found, or leaves a message that can 
         for (unsigned bit = 0; bit != 8; ++bit) {
             std::string& bytes = d.messages.begin()->second.bytes;
             bytes = good;
-            bytes[i] = static_cast<char>(bytes[i] ^ (1u << bit));
+            bytes[i] = static_cast<char>(static_cast<unsigned char>(bytes[i]) ^ (1u << bit));
             durable_peer p(kept_session(), disk_store(d));
             CHECK(p.session.unsettled() + p.session.damaged_records() == 1);
             p.resume(i % 2 == 0 ? v5 : v3);
