@@ -425,8 +425,9 @@ TEST_CASE("async_client: falls back to 3.1.1 when the server refuses 5.0 in the 
     CHECK(o->return_code == 0);
 }
 
-TEST_CASE("async_client: falls back to 3.1.1 on CONNACK 0x84 and on a bare close, at once", "[async_client]") {
-    const bool says_so = GENERATE(true, false);
+TEST_CASE("async_client: falls back to 3.1.1 on CONNACK 0x84, on a bare close and on a reset, at once", "[async_client]") {
+    const std::string answer = GENERATE("0x84", "close", "reset");
+    CAPTURE(answer);
     async_fixture f;
     client_options options = f.options();
     options.reconnect_delay = options.max_reconnect_delay = 1h;
@@ -435,25 +436,13 @@ TEST_CASE("async_client: falls back to 3.1.1 on CONNACK 0x84 and on a bare close
     client.async_connect(o.handler());
     f.server.accept();
     f.server.expect("CONNECT version=5.0");
-    if (says_so) f.server.send(refusal(reason_code::unsupported_protocol_version));
-    else f.server.close();
+    if (answer == "0x84") f.server.send(refusal(reason_code::unsupported_protocol_version));
+    else if (answer == "close") f.server.close();
+    else f.server.abort();
     f.server.connect();
     f.wait(o);
     CHECK(o->version == v3);
     CHECK(versions_asked(f.server) == protocol_list{"5.0", "3.1.1"});
-}
-
-TEST_CASE("async_client: a reset in answer to CONNECT is a close as well", "[async_client]") {
-    async_fixture f;
-    async_client client(f.io, f.options());
-    outcome<connect_result> o;
-    client.async_connect(o.handler());
-    f.server.accept();
-    f.server.expect("CONNECT version=5.0");
-    f.server.abort();
-    f.server.connect();
-    f.wait(o);
-    CHECK(o->version == v3);
 }
 
 TEST_CASE("async_client: while the server closes on every CONNECT the versions alternate", "[async_client]") {

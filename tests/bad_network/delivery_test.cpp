@@ -134,6 +134,14 @@ struct pair_of_clients {
         });
     }
 
+    /// When `n` messages have completed the broker ends, by `end`, and both notice.
+    template <class End>
+    void lose_broker(unsigned n, End end) {
+        publish_until_completed(n);
+        (broker.*end)();
+        until("the end of both connections", [&] { return !publisher.is_connected() && !subscriber.is_connected(); });
+    }
+
     /// All have arrived, and so has whatever the broker had to say before the last one.
     void finish() {
         until("arrivals", [&] { return arrived == count; });
@@ -213,9 +221,7 @@ TEST_CASE("bad network: a broker that is stopped and started three times loses n
     pair_of_clients d(version, level, 10'000, 2'000);
     d.start();
     for (const unsigned at : {2'500u, 5'000u, 7'500u}) {
-        d.publish_until_completed(at);
-        d.broker.stop();
-        d.until("the end of both connections", [&] { return !d.publisher.is_connected() && !d.subscriber.is_connected(); });
+        d.lose_broker(at, &mosquitto_process::stop);
         const auto status = d.publisher.publish("elsewhere", "", qos::at_least_once).status;
         CHECK(status == publish_status::queued_offline);
         d.broker.start();
@@ -235,9 +241,7 @@ TEST_CASE("bad network: a broker that is killed three times acknowledges every m
     pair_of_clients d(version, level, 10'000, 2'000);
     d.start();
     for (const unsigned at : {2'500u, 5'000u, 7'500u}) {
-        d.publish_until_completed(at);
-        d.broker.kill();
-        d.until("the end of both connections", [&] { return !d.publisher.is_connected() && !d.subscriber.is_connected(); });
+        d.lose_broker(at, &mosquitto_process::kill);
         d.broker.start();
     }
     d.publish_until_completed(10'000);
