@@ -47,6 +47,7 @@ public:
         server_timer_.cancel();
         for (const auto& [id, c] : connections_) say_goodbye(*c);
         connections_.clear();
+        if (logger_) log();
     }
 
     void set_logger(std::function<void(std::string_view)> logger) {

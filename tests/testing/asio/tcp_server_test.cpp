@@ -266,21 +266,21 @@ TEST_CASE("tcp_server: listens on another address when asked to", "[testing]") {
     CHECK(server.port() != 0);
 }
 
-TEST_CASE("tcp_server: a logger gets a line for every packet", "[testing]") {
+TEST_CASE("tcp_server: a logger gets a line for every packet, the last ones too", "[testing]") {
     asio::thread_pool pool(1);
     tcp_server server(pool);
     std::vector<std::string> lines;
     server.enable_logger([&](std::string_view line) { lines.emplace_back(line); });
     raw_connection c(server);
-    c.send(inflight::connect{.client_id = "c"}, v3);
+    c.send(inflight::connect{.client_id = "c"});
     REQUIRE(c.next() == 0x20);
-    c.send(pingreq{}, v3);
+    c.send(pingreq{});
     REQUIRE(c.next() == 0xD0);
-    server.with_server([&](auto&) {
-        REQUIRE(lines.size() == 4);
-        CHECK(lines[0].starts_with("1 -> CONNECT"));
-        CHECK(lines[1].starts_with("1 <- CONNACK"));
-        CHECK(lines[2] == "1 -> PINGREQ");
-        CHECK(lines[3] == "1 <- PINGRESP");
-    });
+    server.stop();
+    REQUIRE(lines.size() == 5);
+    CHECK(lines[0].starts_with("1 -> CONNECT"));
+    CHECK(lines[1].starts_with("1 <- CONNACK"));
+    CHECK(lines[2] == "1 -> PINGREQ");
+    CHECK(lines[3] == "1 <- PINGRESP");
+    CHECK(lines[4].starts_with("1 <- DISCONNECT"));
 }
