@@ -165,6 +165,17 @@ TEST_CASE("keep alive: the interval of the server wins, for this connection",
     CHECK(p.sent() == trace{"PINGREQ"});
 }
 
+TEST_CASE("keep alive: an interval that is set between CONNECT and CONNACK is for the next connection",
+          "[session][v5:MQTT-3.1.2-20]") {
+    scripted_peer p(pinging(5s));
+    p.open();
+    CHECK(p.sent().at(0).find("keep_alive=5 ") != std::string::npos);
+    p.session.set_keep_alive(60s);
+    p.gets(connack{});
+    p.wait(5s);
+    CHECK(p.sent() == trace{"PINGREQ"});
+}
+
 TEST_CASE("keep alive: an interval of 0, ours or the server's, sends no PINGREQ",
           "[session][v5:U5-35][v5:MQTT-3.1.2-20]") {
     scripted_peer ours(pinging(0s));

@@ -34,9 +34,10 @@ public:
         link_.open(version);
         ++unanswered_connects_;
         asked_for_client_id_ = options_.client_id.empty() && version == protocol_version::v5;
+        announced_keep_alive_ = keep_alive_interval();
         const properties<packet_type::connect> props = connect_properties();
         connect p{.clean_start = clean_start(version),
-                  .keep_alive = static_cast<std::uint16_t>(keep_alive_interval().count()),
+                  .keep_alive = static_cast<std::uint16_t>(announced_keep_alive_.count()),
                   .props = props,
                   .client_id = options_.client_id,
                   .user_name = options_.user_name,
@@ -303,7 +304,7 @@ private:
         link_.at = link::phase::connected;
         link_.limits = server_limits::from(connack_);
         const auto theirs = connack_.props.get<property_id::server_keep_alive>(); // [v5:MQTT-3.1.2-21]
-        keep_alive_.start(theirs ? std::chrono::seconds(*theirs) : keep_alive_interval(),
+        keep_alive_.start(theirs ? std::chrono::seconds(*theirs) : announced_keep_alive_,
                           options_.ping_timeout);
 
         const bool resumed = connack_.session_present;
@@ -432,6 +433,7 @@ private:
     incoming<Store> incoming_{link_, store_, options_};
     requests requests_{link_, ids_, options_};
     keep_alive keep_alive_{};
+    std::chrono::seconds announced_keep_alive_{0}; // By CONNECT: what is set later is for the next one.
     std::optional<event::any> event_{};
     connack connack_{};
     inflight::disconnect disconnect_{};
