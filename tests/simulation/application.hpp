@@ -32,7 +32,7 @@ public:
     /// The process is gone, and the disk is as the next one finds it.
     void process_ended() {
         for (const auto& [ticket, number] : taken_)
-            if (disk_.how() != durability::none && ticket <= disk_.committed_ticket())
+            if (disk_.is_durable() && ticket <= disk_.committed_ticket())
                 ledger_.down[number].acknowledged = true;
         taken_.clear();
         if (loss_ticket_ > disk_.committed_ticket()) ledger_.loss_is_unheard(); // By the next process.
@@ -40,6 +40,7 @@ public:
 
     /// Does one thing.
     void act() {
+        check_expired();
         if (is_draining_) return drain();
         const std::size_t what = dice_.below(100);
         std::size_t limit = 0;
@@ -115,9 +116,6 @@ private:
         trace_("application", "publishes ", m.topic, " ", number, " (", m.size, " bytes)",
                m.awaited ? "" : ", untold", m.expires != time_point::max() ? ", expiring" : "", ": ",
                inflight::name(result.status), result ? ", identifier " + std::to_string(result.mid) : "");
-        is_publishing_ = true;
-        client_.take_events(); // Of messages that made room for this one.
-        is_publishing_ = false;
         if (!result) return check_refusal(result.status, m, was_full);
         m.id = packet_id{result.mid};
         require(result.mid != 0 || !m.awaited, "an accepted message has an identifier");
@@ -125,6 +123,10 @@ private:
         if (m.qos == qos::at_most_once) m.owed = false;
         if (m.qos == qos::at_most_once && !m.awaited) m.id = packet_id::none;
         ledger_.accepted(std::move(m));
+        is_publishing_ = true; // Other messages may have made room for this one.
+        if (profile_.writes_promptly()) client_.pump();
+        else client_.take_events();
+        is_publishing_ = false;
     }
 
     static std::size_t packet_size(inflight::publish p) {
@@ -200,6 +202,11 @@ private:
             ledger_.limits_are(rules_.limits());
             return;
         }
+        if (requests_.empty()) return;
+        const auto [tag, r] = *requests_.begin();
+        trace_("application", "does not wait any more for request ", number(r.id));
+        require(session().detach(tag, r.id), "an open request can be given up");
+        requests_.erase(tag);
     }
 
     void pause() {
@@ -338,6 +345,7 @@ private:
         require(e.id == m.id && e.qos == m.qos, "an outcome names its message");
         check_outcome(e.error, m);
         m.is_told = true;
+        m.outcome = e.error;
         if (e.error != errc::none) m.owed = false;
     }
 
@@ -353,7 +361,7 @@ private:
             case errc::session_lost:
                 require(profile_.options.on_lost_session == inflight::lost_session_policy::fail, "lost with a session");
                 // What had been sent may not have left before the connection was gone.
-                require(m.was_sent || profile_.bad_writes || profile_.store == durability::later, "lost before it was sent");
+                require(m.was_sent || !profile_.writes_promptly(), "lost before it was sent");
                 return require(rules_.has_just_lost_session(), "lost with a session that is there");
             case errc::message_expired:
                 require(time_.now() >= m.expires, "expired before its time");
@@ -368,6 +376,13 @@ private:
         }
     }
 
+    // What waits has its outcome as soon as its time has passed, with and without a connection.
+    void check_expired() const {
+        if (!profile_.writes_promptly()) return;
+        for (const upward& m : ledger_.up)
+            require(!m.awaited || !m.is_open() || m.was_sent || time_.now() <= m.expires, "an expired message still waits");
+    }
+
     // For a newer message, and by a policy that allows it.
     void check_dropped(const upward& m) const {
         using inflight::queue_policy;
@@ -376,6 +391,12 @@ private:
                     (policy == queue_policy::drop_oldest_qos_0 && m.qos == qos::at_most_once),
                 "dropped against the policy");
         require(is_publishing_, "dropped although nothing newer has come");
+        const bool is_any = policy == queue_policy::drop_oldest;
+        for (const upward& other : ledger_.up) {
+            const bool is_candidate = other.awaited && other.is_open() && !other.was_sent &&
+                                      (is_any || other.qos == qos::at_most_once);
+            require(!is_candidate || &other >= &m || !profile_.writes_promptly(), "dropped although an older one waits");
+        }
         require(!m.was_sent, "dropped after it was sent");
     }
 

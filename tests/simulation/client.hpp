@@ -69,7 +69,7 @@ public:
     void deadline_reached() {
         session_->deadline_reached(time_.now());
         pump();
-        rules_.check_keep_alive(!profile_.bad_writes && profile_.store != durability::later);
+        rules_.check_keep_alive();
         const auto next = session_->deadline();
         require(!next || *next > time_.now(), "a deadline that was reached moves on");
     }
@@ -104,6 +104,7 @@ private:
         inbox_.clear();
         is_paused_ = is_writing_ = false;
         transport_->client.on_bytes = [this](std::string_view bytes) {
+            rules_.check_keep_alive();
             inbox_.append(bytes);
             read();
         };
@@ -150,7 +151,7 @@ private:
                                why == errc::version_refused || why == errc::none;
         require(is_late || is_theirs, "the session ends the connection: ", words(why));
         const bool is_slow = transport_->was_stalled() || transport_->is_broken() || profile_.late_acknowledgements != 0 ||
-                             profile_.bad_writes || profile_.store == durability::later;
+                             !profile_.writes_promptly();
         require(!is_late || is_slow, "the session gives up a connection that is good: ", words(why));
     }
 
@@ -200,7 +201,8 @@ private:
             }
             is_writing_ = true;
             const std::size_t part = dice_.chance(50) ? size : dice_.between(1, size);
-            time_.after(dice_.between(0ms, 400ms), [this, pieces, part, process = process_, connection = connections_] {
+            const auto delay = dice_.chance(85) ? dice_.between(0ms, 400ms) : dice_.between(1s, 8s);
+            time_.after(delay, [this, pieces, part, process = process_, connection = connections_] {
                 if (process != process_ || connection != connections_ || !transport_) return;
                 is_writing_ = false;
                 written(pieces, part);

@@ -35,11 +35,13 @@ public:
 
     explicit disk(durability how) : how_(how) {}
 
-    durability how() const { return how_; }
+    bool is_durable() const { return how_ != durability::none; }
     std::uint64_t last_ticket() const { return base_ + journal_.size(); }
     std::uint64_t committed_ticket() const { return base_; }
     const messages& committed_messages() const { return messages_; }
     const std::set<packet_id>& committed_received() const { return received_; }
+    /// What has been forgotten, and that for good, since this was last called.
+    std::vector<record> take_forgotten() { return std::exchange(forgotten_, {}); }
 
     std::uint64_t keep(const stored_message& m) {
         return add({m.sequence, m.id, false, record{m.id, m.qos, m.state, m.version, std::string(m.bytes)}});
@@ -84,13 +86,21 @@ private:
     void apply(const entry& e) {
         if (e.sequence == 0 && e.forgets) received_.erase(e.id);
         else if (e.sequence == 0) received_.insert(e.id);
-        else if (e.forgets) messages_.erase(e.sequence);
+        else if (e.forgets) forget_message(e.sequence);
         else messages_[e.sequence] = e.kept;
+    }
+
+    void forget_message(std::uint64_t sequence) {
+        const auto found = messages_.find(sequence);
+        if (found == messages_.end()) return;
+        forgotten_.push_back(std::move(found->second));
+        messages_.erase(found);
     }
 
     durability how_;
     messages messages_{};
     std::set<packet_id> received_{};
+    std::vector<record> forgotten_{};
     std::vector<entry> journal_{};
     std::uint64_t base_ = 0; // The ticket of the last entry committed.
 };

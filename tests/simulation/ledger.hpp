@@ -52,6 +52,7 @@ struct upward : message_record {
     std::size_t packet_size = 0; // The larger of both versions.
     bool awaited = true;         // Somebody wants to hear its outcome.
     bool is_told = false;        // He has.
+    errc outcome{};              // What he was told.
     bool was_sent = false;       // By any process, on any connection.
     bool acknowledged = false;   // The last acknowledgement has come.
     bool is_shadowed = false;    // An earlier process has left its identifier open at the server.
@@ -97,15 +98,19 @@ public:
     /// The message that a PUBLISH carries, whole and unchanged.
     upward& sent_up(const inflight::publish& p) {
         upward& m = named(up, p);
-        require(p.qos == m.qos, "message ", number_of(p.payload), " has changed its QoS");
+        require(p.qos == m.qos, "message ", simulation::number_of(p.payload), " has changed its QoS");
         return m;
     }
 
-    void arrived_up(const inflight::publish& p) { arrived(named(up, p), p, order_up_); }
+    void arrived_up(const inflight::publish& p) {
+        upward& m = named(up, p);
+        // One that the server takes for another's repeat arrives in a later session, if at all.
+        arrived(m, p, m.is_shadowed ? order_of_shadowed_ : order_up_);
+    }
     downward& arrived_down(const inflight::publish& p) {
         downward& m = named(down, p);
         if (m.arrivals == 0) m.qos = std::min(m.qos, p.qos); // The server may have granted less.
-        require(p.qos == m.qos, "message ", number_of(p.payload), " from the server has changed its QoS");
+        require(p.qos == m.qos, "message ", simulation::number_of(p.payload), " from the server has changed its QoS");
         arrived(m, p, order_down_);
         return m;
     }
@@ -172,7 +177,8 @@ public:
     }
 
     /// The process has ended, and this is what the next one finds.
-    void process_ended(const disk& left) {
+    void process_ended(disk& left) {
+        for (const disk::record& r : left.take_forgotten()) check_forgotten(up[number_of(r)]);
         for (upward& m : up) m.lost_with_process = true;
         for (const auto& [sequence, r] : left.committed_messages()) restored(r);
         for (upward& m : up) {
@@ -210,7 +216,7 @@ private:
 
     template <class Record>
     static Record& named(std::vector<Record>& records, const inflight::publish& p) {
-        const std::size_t n = number_of(p.payload);
+        const std::size_t n = simulation::number_of(p.payload);
         require(n != 0 && n < records.size(), "nobody has published message ", n);
         Record& m = records[n];
         const bool is_intact = p.topic == m.topic && p.payload == payload_of(n, m.size);
@@ -219,17 +225,26 @@ private:
     }
 
     static void arrived(message_record& m, const inflight::publish& p, arrival_order& order) {
-        const std::size_t n = number_of(p.payload);
+        const std::size_t n = simulation::number_of(p.payload);
         if (++m.arrivals == 1) order.first(m.topic + std::to_string(static_cast<int>(m.qos)), n);
         if (m.qos == qos::at_most_once) require(m.arrivals == 1, "QoS 0 message ", n, " arrives twice");
         if (m.qos == qos::exactly_once)
             require(m.arrivals <= m.allowed, "QoS 2 message ", n, " arrives ", m.arrivals, " times");
     }
 
-    void restored(const disk::record& r) {
+    // The store forgets a message with its outcome; that its process ends is none.
+    static void check_forgotten(const upward& m) {
+        const bool has_ended = m.is_told && m.outcome != errc::shutting_down;
+        require(has_ended || m.acknowledged || !m.awaited, "the store has forgotten a message too early");
+    }
+
+    static std::size_t number_of(const disk::record& r) {
         const auto f = inflight::next_frame(r.bytes, r.version);
-        const auto p = inflight::decode_as<inflight::publish>(*f, r.version);
-        upward& m = up[number_of(p->payload)];
+        return simulation::number_of(inflight::decode_as<inflight::publish>(*f, r.version)->payload);
+    }
+
+    void restored(const disk::record& r) {
+        upward& m = up[number_of(r)];
         // What has failed for the application, and was forgotten by it too late, may be delivered after all.
         if (m.is_told && !m.acknowledged) ++m.allowed;
         m.lost_with_process = m.acknowledged = m.is_told = false;
@@ -240,7 +255,7 @@ private:
     std::set<packet_id> left_open_{}; // QoS 2 exchanges that nobody will end: their processes kept nothing.
     const inflight::session_options& options_;
     bool is_loss_unheard_ = false, is_split_ = false, had_late_connect_ = false;
-    arrival_order order_up_{}, order_down_{};
+    arrival_order order_up_{}, order_of_shadowed_{}, order_down_{};
 };
 
 } // namespace simulation

@@ -30,6 +30,9 @@ struct profile {
     bool versions_change = false; // Now and then the server speaks one version only.
     bool bad_writes = false;      // The transport takes a part, late.
 
+    /// What the session wants to send leaves at once.
+    bool writes_promptly() const { return !bad_writes && store != durability::later; }
+
     // What the application does besides publishing, of 100 things.
     unsigned expiring = 0, cancels = 0, refusing = 0, pauses = 0, disconnects = 0, resubscribes = 0, adjusts = 0;
 };

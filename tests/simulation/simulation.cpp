@@ -12,6 +12,9 @@
 #include <thread>
 
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 namespace {
 
@@ -159,6 +162,9 @@ int main(int argc, char** argv) {
         return 2;
     }
     for (const int signal : {SIGABRT, SIGSEGV}) std::signal(signal, on_crash);
+#ifdef __GLIBC__
+    mallopt(M_PERTURB, 0xA5); // Bytes that are freed while they are still to be written do not stay as they were.
+#endif
     if (a->only) return replay(*a->only);
     return campaign(seeds_that_failed(), *a).run_all();
 }

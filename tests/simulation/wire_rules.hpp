@@ -4,6 +4,7 @@
 
 #include "ledger.hpp"
 #include "packet_stream.hpp"
+#include "profile.hpp"
 
 #include <deque>
 
@@ -11,13 +12,9 @@ namespace simulation {
 
 class wire_rules {
 public:
-    /// `writes_late`: what was to be sent may have been overtaken by an answer to something sent before.
-    /// `loses_properties`: by a connection of 3.1.1 between two of 5.0.
-    wire_rules(ledger& messages, const schedule& time, const inflight::session_options& options, bool writes_late,
-               bool loses_properties, trace& out)
-        : ledger_(messages), time_(time), options_(options), writes_late_(writes_late),
-          loses_properties_(loses_properties), trace_(out),
-          window_(options.max_inflight_messages) {}
+    wire_rules(ledger& messages, const disk& store, const schedule& time, const profile& p, trace& out)
+        : ledger_(messages), disk_(store), time_(time), profile_(p), options_(p.options), trace_(out),
+          window_(p.options.max_inflight_messages) {}
 
     void opened(inflight::protocol_version version) {
         sent_.restart(version);
@@ -101,8 +98,8 @@ public:
     bool is_used_by_request(packet_id id) const { return requests_.count(id) != 0; }
 
     /// Within each Keep Alive the client sends something.
-    void check_keep_alive(bool can_write) {
-        if (!is_connected_ || !can_write || keep_alive_ == 0) return;
+    void check_keep_alive() {
+        if (!is_connected_ || !profile_.writes_promptly() || keep_alive_ == 0 || has_disconnected_) return;
         require(time_.now() - last_sent_ <= std::chrono::seconds(keep_alive_), "nothing sent for a whole Keep Alive");
     }
 
@@ -137,12 +134,14 @@ private:
         upward& m = ledger_.sent_up(p);
         require(p.retain == m.retain, "RETAIN is as it was published");
         check_expiry(p, m);
-        if (p.qos == qos::at_most_once) return;
+        if (p.qos == qos::at_most_once) return void(m.was_sent = true);
         const std::size_t number = number_of(p.payload);
-        if (p.dup && writes_late_ && !v5() && published_here_.count(number) != 0) return;
+        // What was to be sent may have been overtaken by an answer to what had been sent before.
+        if (p.dup && !profile_.writes_promptly() && !v5() && published_here_.count(number) != 0) return;
         require(m.is_open(), "message ", number, " is sent after its outcome");
         check_repeat(p, m, number);
         check_identifier(p.id, &m);
+        require(is_kept(p.id, inflight::flow::none), "PUBLISH before its record is committed");
         quota_.insert(p.id);
         require(quota_.size() <= limits_.receive_maximum, "more messages in flight than the Receive Maximum");
         require(quota_.size() <= std::max(window(), widest_window_), "more messages in flight than the window");
@@ -163,9 +162,14 @@ private:
     }
 
     void check_expiry(const inflight::publish& p, const upward& m) const {
+        if (m.expires == time_point::max()) return;
+        const bool is_first = profile_.writes_promptly() && !m.was_sent && m.awaited;
+        require(!is_first || time_.now() < m.expires, "a message is sent that has expired");
+        if (!v5() || profile_.versions_change) return; // A connection of 3.1.1 loses the properties.
         const auto left = p.props.get<inflight::property_id::message_expiry_interval>();
-        if (!v5() || m.expires == time_point::max() || loses_properties_) return;
         require(bool(left) && *left != 0, "the Message Expiry Interval is kept");
+        require(!is_first || std::chrono::seconds(*left) < m.expires - time_.now() + 1s,
+                "the Message Expiry Interval is not lowered by the time of waiting");
     }
 
     void check_identifier(packet_id id, const upward* holder) {
@@ -177,7 +181,10 @@ private:
 
     void on_sent(const inflight::pubrel& p) {
         require(pubrecs_in_session_.count(p.id) != 0, "PUBREL ", number(p.id), " without PUBREC");
-        if (upward* m = in_session(p.id); m && m->received) m->released = true;
+        upward* m = in_session(p.id);
+        if (!m || !m->received) return;
+        m->released = true;
+        require(is_kept(p.id, inflight::flow::await_pubcomp), "PUBREL before its record is committed");
     }
 
     void on_sent(const inflight::puback& p) {
@@ -192,6 +199,7 @@ private:
         require(taken_.count(p.id) != 0, "PUBREC ", number(p.id), " comes before the application has the message");
         pubrecs_.pop_front();
         if (inflight::is_refusal(p.reason)) taken_.erase(p.id);
+        else require(!disk_.is_durable() || disk_.committed_received().count(p.id) != 0, "PUBREC before its record is committed");
     }
     // Released by the server before its turn.
     bool is_dropped(packet_id id) const { return released_here_.count(id) != 0; }
@@ -199,6 +207,15 @@ private:
     void on_sent(const inflight::pubcomp& p) {
         require(!pubcomps_.empty() && pubcomps_.front() == p.id, "PUBCOMP ", number(p.id), " is not the next one");
         pubcomps_.pop_front();
+        require(disk_.committed_received().count(p.id) == 0, "PUBCOMP while the identifier may come back after a crash");
+    }
+
+    // The store has a record of this message, committed and at least as far as that.
+    bool is_kept(packet_id id, inflight::flow state) const {
+        const auto& records = disk_.committed_messages();
+        return !disk_.is_durable() || std::any_of(records.begin(), records.end(), [&](const auto& one) {
+            return one.second.id == id && (state == inflight::flow::none || one.second.state == state);
+        });
     }
 
     void on_sent(const inflight::subscribe& p) { on_request(p.id); }
@@ -277,9 +294,10 @@ private:
     std::size_t window() const { return window_ != 0 ? window_ : v5() ? 65'535u : 20u; }
 
     ledger& ledger_;
+    const disk& disk_;
     const schedule& time_;
+    const profile& profile_;
     const inflight::session_options& options_;
-    bool writes_late_, loses_properties_;
     trace& trace_;
     std::size_t window_;
     packet_stream sent_{}, received_{};

@@ -232,7 +232,7 @@ private:
     profile profile_;
     ledger ledger_{profile_.options};
     disk disk_{profile_.store};
-    wire_rules rules_{ledger_, time_, profile_.options, profile_.bad_writes, profile_.versions_change, trace_};
+    wire_rules rules_{ledger_, disk_, time_, profile_, trace_};
     client client_{time_, dice_, profile_, disk_, rules_, trace_};
     server_side server_{time_, ledger_, profile_, trace_};
     application application_{time_, dice_, profile_, ledger_, disk_, rules_, client_, trace_};
