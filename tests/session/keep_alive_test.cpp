@@ -116,6 +116,14 @@ TEST_CASE("keep alive: an answer is not late while the PINGREQ waits behind a me
     CHECK(p.session.close_reason() == errc::keep_alive_timeout);
 }
 
+TEST_CASE("keep alive: a PINGREQ that waits in the output is not followed by another one at once", "[session]") {
+    scripted_peer p(pinging(60s, 10s));
+    p.connect();
+    p.now += 60s;
+    p.session.deadline_reached(p.now);
+    CHECK(p.session.deadline() == p.now + 10s); // When its answer is due.
+}
+
 TEST_CASE("keep alive: the time before CONNACK counts", "[session][v5:MQTT-3.1.2-20][v3:MQTT-3.1.2-23]") {
     const auto version = GENERATE(v3, v5);
     scripted_peer p(pinging(60s));
