@@ -157,7 +157,7 @@ private:
 
     void read() {
         while (transport_ && !is_paused_) {
-            if (is_oversized_and_incomplete()) return;
+            if (is_oversized_and_incomplete()) break;
             // An allocation of just this size, so that AddressSanitizer sees each byte read too many.
             const std::vector<char> exact(inbox_.begin(), inbox_.end());
             const std::string_view bytes(exact.data(), exact.size());

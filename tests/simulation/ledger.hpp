@@ -105,13 +105,13 @@ public:
     void arrived_up(const inflight::publish& p) {
         upward& m = named(up, p);
         // One that the server takes for another's repeat arrives in a later session, if at all.
-        arrived(m, p, m.is_shadowed ? order_of_shadowed_ : order_up_);
+        arrived(m, p, m.is_shadowed ? nullptr : &order_up_);
     }
     downward& arrived_down(const inflight::publish& p) {
         downward& m = named(down, p);
         if (m.arrivals == 0) m.qos = std::min(m.qos, p.qos); // The server may have granted less.
         require(p.qos == m.qos, "message ", simulation::number_of(p.payload), " from the server has changed its QoS");
-        arrived(m, p, order_down_);
+        arrived(m, p, was_split_ && m.qos == qos::exactly_once ? nullptr : &order_down_);
         return m;
     }
 
@@ -143,7 +143,7 @@ public:
     /// The client resumes a session. If the CONNACK that began it has been lost, it takes it for the one before: then it
     /// knows QoS 2 identifiers that mean other messages by now, which neither it nor the standard can help.
     void client_resumed() {
-        if (is_loss_unheard_) is_split_ = true;
+        if (is_loss_unheard_) is_split_ = was_split_ = true;
         if (!is_split_) return;
         for (downward& m : down)
             if (m.qos == qos::exactly_once) m.owed = false;
@@ -224,9 +224,9 @@ private:
         return m;
     }
 
-    static void arrived(message_record& m, const inflight::publish& p, arrival_order& order) {
+    static void arrived(message_record& m, const inflight::publish& p, arrival_order* order) {
         const std::size_t n = simulation::number_of(p.payload);
-        if (++m.arrivals == 1) order.first(m.topic + std::to_string(static_cast<int>(m.qos)), n);
+        if (++m.arrivals == 1 && order) order->first(m.topic + std::to_string(static_cast<int>(m.qos)), n);
         if (m.qos == qos::at_most_once) require(m.arrivals == 1, "QoS 0 message ", n, " arrives twice");
         if (m.qos == qos::exactly_once)
             require(m.arrivals <= m.allowed, "QoS 2 message ", n, " arrives ", m.arrivals, " times");
@@ -254,8 +254,8 @@ private:
 
     std::set<packet_id> left_open_{}; // QoS 2 exchanges that nobody will end: their processes kept nothing.
     const inflight::session_options& options_;
-    bool is_loss_unheard_ = false, is_split_ = false, had_late_connect_ = false;
-    arrival_order order_up_{}, order_of_shadowed_{}, order_down_{};
+    bool is_loss_unheard_ = false, is_split_ = false, was_split_ = false, had_late_connect_ = false;
+    arrival_order order_up_{}, order_down_{};
 };
 
 } // namespace simulation

@@ -82,7 +82,7 @@ inline profile draw_profile(dice& d) {
     p.bad_writes = d.chance(40);
     p.expiring = sometimes(40, 25);
     p.cancels = sometimes(30, 6);
-    p.refusing = sometimes(20, 10);
+    p.refusing = sometimes(20, p.versions_change ? 0 : 10); // A refusal that waits would be none in 3.1.1.
     p.pauses = sometimes(30, 4);
     p.disconnects = sometimes(30, 3);
     p.resubscribes = sometimes(40, 6);
