@@ -3,7 +3,7 @@
 // Theory of operation. What a client wants of its transport is noted in a memory_connection. The network's
 // turns alternate between the client's handlers and these connections; when neither has anything to do, the
 // clock jumps to the next deadline of a timer or a server. So a scenario takes no time, needs no thread, and
-// goes the same way each time it is run.
+// goes the same way each time it is run, if the clients have a seed (client_options).
 #pragma once
 
 #include <inflight/testing/server.hpp>
