@@ -550,6 +550,23 @@ TEST_CASE("publish: when all identifiers are taken, the oldest waiting message g
     CHECK(p.session.unsettled() == 65'534);
 }
 
+TEST_CASE("publish: an identifier is taken from a QoS 0 message that holds one, and never for a QoS 0 message", "[session]") {
+    session_options options = window(100);
+    options.on_full_queue = GENERATE(queue_policy::drop_oldest, queue_policy::drop_oldest_qos_0);
+    scripted_peer p(options);
+    p.connect();
+    for (int i = 0; i != 100; ++i) CHECK(p.publish("sent", "", qos_1));
+    p.session.transport_closed();
+    for (int i = 0; i != 2; ++i) p.session.publish({.topic = "no identifier"}, 0, v5, p.now);
+    for (int i = 0; i != 65'435; ++i) p.session.publish({.topic = "zero"}, 7, v5, p.now);
+    CHECK(p.events().empty());
+    const auto one_more = [&](qos level) { return p.session.publish({.qos = level, .topic = "b"}, 8, v5, p.now); };
+    CHECK(one_more(qos_1).status == publish_status::queued_offline);
+    CHECK(p.events().size() == 1);
+    CHECK(one_more(qos_0) == publish_result{publish_status::queued_offline, 0});
+    CHECK(p.events().empty());
+}
+
 TEST_CASE("publish: under `wait` the session refuses: its driver does the waiting", "[session]") {
     session_options options = test_options();
     options.max_queued_messages = 1;

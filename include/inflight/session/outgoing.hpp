@@ -50,7 +50,9 @@ public:
                 return {full, 0};
 
         const bool is_taken = p.qos != qos::at_most_once || tag != 0; // Else the identifier is a mere number.
-        const packet_id id = is_taken ? take_id() : ids_.track();
+        const packet_id id = p.qos != qos::at_most_once ? take_id()
+                             : is_taken                 ? ids_.allocate()
+                                                        : ids_.track();
         if (p.qos != qos::at_most_once && id == packet_id::none)
             return {publish_status::packet_ids_exhausted, 0};
         const publish_result accepted{online ? publish_status::success : publish_status::queued_offline,
@@ -289,10 +291,14 @@ private:
         return may_drop(level) ? queue_.of(stage::waiting, level).first : nil;
     }
 
-    // Identifiers are a limit of the queue as well.
+    // Identifiers are a limit of the queue as well. Of QoS 0, messages with a tag hold one.
     packet_id take_id() {
-        const slot oldest = first_droppable(qos::at_least_once);
-        if (ids_.is_exhausted() && oldest != nil) settle(oldest, errc::message_dropped, {});
+        if (ids_.is_exhausted()) {
+            slot zero = first_droppable(qos::at_most_once);
+            while (zero != nil && queue_[zero].id == packet_id::none) zero = queue_[zero].next;
+            const slot oldest = older(zero, first_droppable(qos::at_least_once));
+            if (oldest != nil) settle(oldest, errc::message_dropped, {});
+        }
         return ids_.allocate();
     }
 
