@@ -27,7 +27,7 @@ public:
     using executor_type = asio::any_io_executor;
 
     explicit basic_async_client(executor_type executor, client_options options = {}, Store store = {})
-        : impl_(std::make_shared<impl>(std::move(executor), std::move(options), std::move(store))) {}
+        : impl_(impl::make(std::move(executor), std::move(options), std::move(store))) {}
     template <class Context>
         requires std::convertible_to<decltype(std::declval<Context&>().get_executor()), executor_type>
     explicit basic_async_client(Context& context, client_options options = {}, Store store = {})

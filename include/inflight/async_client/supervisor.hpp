@@ -5,6 +5,7 @@
 #pragma once
 
 #include <inflight/async_client/backoff.hpp>
+#include <inflight/async_client/context_clients.hpp>
 #include <inflight/async_client/core.hpp>
 
 #include <atomic>
@@ -12,7 +13,7 @@
 namespace inflight::detail {
 
 template <class Transport, session_store Store, class Mutex>
-class supervisor final : public core<Transport, Store, Mutex> {
+class supervisor final : public core<Transport, Store, Mutex>, public ends_with_context {
     using base = core<Transport, Store, Mutex>;
     using typename base::clock;
     using typename base::lock_type;
@@ -21,6 +22,14 @@ class supervisor final : public core<Transport, Store, Mutex> {
 public:
     supervisor(asio::any_io_executor executor, client_options options, Store store)
         : supervisor(std::move(executor), prepare(std::move(options)), std::move(store), 0) {}
+
+    static std::shared_ptr<supervisor> make(asio::any_io_executor executor, client_options options,
+                                            Store store) {
+        const auto self =
+            std::make_shared<supervisor>(std::move(executor), std::move(options), std::move(store));
+        self->siblings().add(self);
+        return self;
+    }
 
     /// Begins to connect, if it has not begun; the operation completes with the first CONNACK, or when it is
     /// given up.
@@ -98,11 +107,12 @@ public:
     }
 
     /// The owner goes away: nothing is drained, everything completes with errc::shutting_down.
-    void shut_down() {
+    void shut_down() override {
         {
             const lock_type lock(this->mutex_);
             if (state_ == state::shut_down) return;
             state_ = state::shut_down;
+            siblings().remove(self_ptr());
             stopping_ = stopping::no; // Or else the end of the draining would bring it back to life.
             this->observer_ = nullptr;
             this->final_error_ = errc::shutting_down;
@@ -170,6 +180,10 @@ private:
 
     std::shared_ptr<supervisor> self_ptr() {
         return std::static_pointer_cast<supervisor>(this->shared_from_this());
+    }
+
+    context_clients& siblings() {
+        return asio::use_service<context_clients>(asio::query(this->executor_, asio::execution::context));
     }
 
     void begin() {
