@@ -1,6 +1,8 @@
 // Messages that wait for room, for a connection or for the application; and what is told of a lost session.
 #include "support/async_fixture.hpp"
 
+#include <inflight/testing.hpp>
+
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
@@ -74,6 +76,48 @@ TEST_CASE("async_client: what waits for room may be refused still", "[async_clie
     f.wait(large);
     CHECK(large.error() == errc::packet_too_large);
     CHECK_FALSE(first.is_done());
+}
+
+TEST_CASE("async_client: with queue_policy::wait a free packet identifier is waited for, too", "[async_client]") {
+    async_fixture f;
+    client_options options = f.options(v5);
+    options.on_full_queue = queue_policy::wait;
+    async_client client(f.io, options);
+    outcome<subscribe_ack> subscribed;
+    client.async_subscribe("b", qos::at_least_once, subscribed.handler()); // Takes 1.
+    for (unsigned n = 2; n <= 65'535; ++n) REQUIRE(client.publish("a", "", qos::at_least_once).mid == n);
+    outcome<publish_ack> last;
+    client.async_publish({"a", "", qos::at_least_once}, last.handler());
+    f.connect(client);
+    f.server.expect("SUBSCRIBE id=1");
+    f.server.send(suback{.id = id(1), .reasons = {reason_code::granted_qos_1}});
+    f.wait(subscribed);
+    f.server.expect("PUBLISH qos=1 topic='a' id=2");
+    f.settle();
+    CHECK_FALSE(last.is_done());
+    CHECK(client.unsettled() == 65'535);
+}
+
+TEST_CASE("async_client: a message expires while it waits for room, and has less time left when it finds some", "[async_client]") {
+    const auto limit = GENERATE(2s, 100s);
+    testing::network network;
+    client_options options = waiting_for_room({});
+    options.max_inflight_messages = 0;
+    testing::memory_client client(network.context(), options);
+    const auto props = expiry(static_cast<std::uint32_t>(limit.count()));
+    outcome<publish_ack> first, second;
+    client.async_publish({"a", "first", qos::at_least_once}, first.handler());
+    client.async_publish({"a", "second", qos::at_least_once, true, props}, second.handler());
+    network.run_for(30s);
+    client.async_connect([](auto...) {});
+    network.run_until([&] { return second.is_done(); });
+    CHECK_FALSE(first.error());
+    if (limit == 2s) CHECK(second.error() == errc::message_expired);
+    else CHECK_FALSE(second.error());
+    const auto& lines = network.server().trace();
+    const auto told = std::count_if(lines.begin(), lines.end(),
+                                    [](const auto& line) { return line.find("expiry_interval=70") != line.npos; });
+    CHECK(told == (limit == 2s ? 0 : 1));
 }
 
 TEST_CASE("async_client: a publish that is cancelled while it waits for room is not published, the others are", "[async_client]") {

@@ -65,7 +65,8 @@ public:
     ///
     /// Handler signature: void(std::error_code, publish_ack).
     /// Completes: QoS 0 when the bytes have been given to the transport; QoS 1 with PUBACK; QoS 2 with
-    /// PUBCOMP. With queue_policy::wait a full queue is waited for first, in the order of the calls.
+    /// PUBCOMP. With queue_policy::wait a full queue is waited for first, in the order of the calls; what
+    /// expires meanwhile completes when its turn comes.
     /// Errors: errc::queue_full, errc::packet_too_large, errc::packet_ids_exhausted, errc::topic_wildcard
     /// (any invalid topic), errc::not_supported, errc::invalid_argument: refused, nothing is kept. A
     /// reason_code: the broker refuses the message. errc::message_expired, errc::message_dropped (by

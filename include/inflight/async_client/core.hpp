@@ -277,22 +277,17 @@ private:
 
     // queue_policy::wait.
 
-    struct blocked_publish {
-        pending<publish_ack>* op;
-        message what;
-        std::shared_ptr<packet_id> id; // Once it is accepted. Tells this publish from all others, too.
-    };
-
     bool must_wait(const publish_result& r) const {
-        return r.status == publish_status::queue_full &&
-               session_.options().on_full_queue == queue_policy::wait;
+        const bool is_full = r.status == publish_status::queue_full ||
+                             r.status == publish_status::packet_ids_exhausted;
+        return is_full && session_.options().on_full_queue == queue_policy::wait;
     }
 
     // Cancelled before there is room, the message is not published.
     template <class Op>
     void wait_for_room(Op* op, message m) {
         const auto id = std::make_shared<packet_id>(packet_id::none);
-        blocked_.push_back({op, std::move(m), id});
+        blocked_.emplace_back(op, std::move(m), id, clock::now());
         on_cancellation(op, [op, tag = op->tag(), id](core& self) {
             const bool is_blocked =
                 std::erase_if(self.blocked_, [&](const blocked_publish& b) { return b.id == id; }) != 0;
@@ -301,13 +296,17 @@ private:
     }
 
     void publish_blocked() {
-        while (!blocked_.empty()) {
-            const blocked_publish& b = blocked_.front();
-            const auto r = session_.publish(b.what.packet(), b.op->tag(), preferred_, clock::now());
+        for (; !blocked_.empty(); blocked_.pop_front()) {
+            blocked_publish& b = blocked_.front();
+            const time_point now = clock::now();
+            if (!b.age(now)) {
+                b.op->complete(errc::message_expired);
+                continue;
+            }
+            const auto r = session_.publish(b.what.packet(), b.op->tag(), preferred_, now);
             if (must_wait(r)) return;
             if (r) *b.id = packet_id{r.mid};
             else b.op->complete(to_errc(r.status));
-            blocked_.pop_front();
         }
     }
 

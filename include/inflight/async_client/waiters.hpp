@@ -2,6 +2,7 @@
 #pragma once
 
 #include <inflight/async_client/operation.hpp>
+#include <inflight/async_client/options.hpp>
 
 #include <algorithm>
 #include <deque>
@@ -54,6 +55,30 @@ private:
 
     std::deque<waiter> list_{};
     std::uint64_t last_number_ = 0;
+};
+
+/// A publish that waits for room, for queue_policy::wait.
+struct blocked_publish {
+    pending<publish_ack>* op;
+    message what;
+    std::shared_ptr<packet_id> id; // Once it is accepted. Tells this publish from all others, too.
+    time_point expires = time_point::max();
+
+    blocked_publish(pending<publish_ack>* o, message m, std::shared_ptr<packet_id> i, time_point now)
+        : op(o), what(std::move(m)), id(std::move(i)) {
+        if (const auto expiry = what.props.get<property_id::message_expiry_interval>())
+            expires = now + std::chrono::seconds(*expiry);
+    }
+
+    /// The message says what is left of its time, which counts from the call, not from where room is found.
+    /// False: nothing is.
+    bool age(time_point now) {
+        if (expires == time_point::max()) return true;
+        const auto left = std::chrono::ceil<std::chrono::seconds>(expires - now);
+        if (left.count() <= 0) return false;
+        what.props.set<property_id::message_expiry_interval>(static_cast<std::uint32_t>(left.count()));
+        return true;
+    }
 };
 
 } // namespace inflight::detail
