@@ -728,6 +728,27 @@ TEST_CASE("publish: abandoned messages get the error given, each once, in their 
     CHECK(p.events().empty());
 }
 
+TEST_CASE("publish: the identifier of an abandoned QoS 2 exchange stays taken as long as the server keeps the session",
+          "[session][v5:MQTT-2.2.1-3]") {
+    session_options o = test_options();
+    o.keep_session = true;
+    scripted_peer p(o);
+    p.connect();
+    const auto abandoned = p.publish("a", "", qos_2).mid;
+    p.publish("b", "", qos_1);
+    p.cut();
+    p.session.abandon(errc::not_connected);
+    p.resume();
+    p.cut();
+    for (int i = 0; i != 65'534; ++i) {
+        const auto r = p.publish("c", "", qos_1);
+        REQUIRE((r && r.mid != abandoned));
+    }
+    CHECK(p.publish("d", "", qos_1) == refused(publish_status::packet_ids_exhausted));
+    p.connect(); // The session is lost.
+    CHECK(p.publish("d", "", qos_1).mid == abandoned);
+}
+
 TEST_CASE("publish: results convert to bool, and each status has a name and an error of its own",
           "[session]") {
     CHECK(accepted(1));

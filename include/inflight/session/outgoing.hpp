@@ -122,7 +122,11 @@ public:
     /// [v5:MQTT-4.4.0-1]
     void connected(bool resumed, time_point now) {
         used_ = 0; // [v5:U5-27]
-        if (resumed) resend_pubrels();
+        if (resumed) {
+            resend_pubrels();
+        } else {
+            for (const packet_id id : std::exchange(abandoned_, {})) ids_.release(id);
+        }
         for (const slot s : queue_.sorted({stage::waiting_again, stage::in_flight})) {
             outgoing_record& r = queue_[s];
             if (resumed && r.state == flow::await_pubcomp) continue;
@@ -401,12 +405,18 @@ private:
         watch_oldest(now);
     }
 
+    // A new message with this identifier would be taken for a repeat of the old one. [v5:MQTT-4.3.3-10]
+    bool is_open_at_server(const outgoing_record& r) const {
+        return options_.keep_session && r.qos == qos::exactly_once && r.state != flow::none;
+    }
+
     void settle(slot s, errc error, reason_code reason, store_action action = forget_in_store) {
         end_expiry(s);
         outgoing_record& r = queue_[s];
         if (r.counted) --used_;
         if (action == forget_in_store && r.qos != qos::at_most_once) store_.forget(r.sequence);
-        if (r.id != packet_id::none) ids_.release(r.id); // [v5:U5-25]
+        if (action == keep_in_store && is_open_at_server(r)) abandoned_.push_back(r.id);
+        else if (r.id != packet_id::none) ids_.release(r.id); // [v5:U5-25]
         const bool is_referred_to = r.written_at > link_.output.written_position();
         std::string bytes = queue_.settle(s, error, reason, link_.output.written_position());
         if (is_referred_to && !bytes.empty()) link_.output.keep(std::move(bytes));
@@ -486,6 +496,7 @@ private:
     const session_options& options_;
     resend_queue queue_{};
     std::set<std::pair<time_point, slot>> expiring_{}; // Waiting messages that have a time to live.
+    std::vector<packet_id> abandoned_{}; // Their exchanges are still open at the server.
     std::size_t used_ = 0; // Of the send quota.
     bool stopped_ = false;
     std::size_t damaged_records_ = 0;
