@@ -161,3 +161,12 @@ TEST_CASE("server: sends raw bytes ahead of its next answer", "[testing]") {
     CHECK(w.open().says(connect{.client_id = "a"}).at(0) == "PINGRESP");
     CHECK(w.server.trace().at(0) == "1 <- 2 raw bytes");
 }
+
+TEST_CASE("server: a cut within raw bytes ends the connection before its CONNECT takes over a session", "[testing]") {
+    world w;
+    w.connect("a");
+    w.server.faults().send_raw("abc").cut_after(out, 2);
+    CHECK(w.open().says(connect{.client_id = "a"}) == trace{"(cut off)", "(closed)"});
+    CHECK(w.server.session("a")->is_connected);
+    CHECK(w.server.counters().take_overs == 0);
+}

@@ -223,6 +223,7 @@ private:
     void on_frame(server_connection& c, const frame& f, time_point now) {
         ++parts_.log.counters.packets_received[static_cast<std::size_t>(f.type())];
         if (const auto raw = parts_.faults.take_raw()) c.send_raw(*raw);
+        if (c.is_closing()) return; // A planned cut was in these bytes.
         if (!c.session) return on_first_frame(c, f, now);
         errc bad = errc::unexpected_packet; // [v5:MQTT-3.1.0-2]
         if (f.type() != packet_type::connect) {
