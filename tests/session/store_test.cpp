@@ -294,25 +294,26 @@ TEST_CASE("store: damaged records are left out and counted, and the others come 
     {
         durable_peer p(kept_session(), disk_store(d));
         p.connect();
-        for (int i = 0; i != 8; ++i) p.publish("a", "", i % 2 == 0 ? qos_1 : qos_2);
+        for (int i = 0; i != 9; ++i) p.publish("a", "", i % 2 == 0 ? qos_1 : qos_2);
     }
     std::vector<disk::record*> r;
     for (auto& [sequence, one] : d.messages) r.push_back(&one);
     r[0]->bytes.pop_back();
     r[1]->id = packet_id::none;
-    *r[2] = *r[6]; // One identifier twice: the first one has it.
+    *r[2] = *r[7]; // One identifier twice: the first one has it.
     r[3]->state = flow::await_puback; // Of a QoS 2 message.
     r[4]->version = static_cast<protocol_version>(9);
     r[5]->bytes = std::string("\xC0\0", 2); // PINGREQ.
-    d.messages[~std::uint64_t{0}] = *r[7];
+    r[6]->bytes += '\0'; // Behind the packet.
+    d.messages[~std::uint64_t{0}] = *r[8];
     d.received = {packet_id::none, id(9)};
     durable_peer p(kept_session(), disk_store(d));
-    CHECK(p.session.damaged_records() == 8);
+    CHECK(p.session.damaged_records() == 9);
     CHECK(p.session.unsettled() == 2);
     CHECK(p.resume() == trace{"connected resumed"});
-    CHECK(p.sent() == trace{publish_1("a", 7, true), "PUBLISH qos=2 dup topic='a' id=8 payload='' (0 bytes)"});
-    CHECK(p.publish("b", "", qos_1).mid == 9);
-    CHECK(d.messages.size() == 10); // They are left in the store, and nothing takes their place.
+    CHECK(p.sent() == trace{"PUBLISH qos=2 dup topic='a' id=8 payload='' (0 bytes)", publish_1("a", 9, true)});
+    CHECK(p.publish("b", "", qos_1).mid == 10);
+    CHECK(d.messages.size() == 11); // They are left in the store, and nothing takes their place.
 }
 
 TEST_CASE("store: any damage to a record is found, or leaves a message that can be sent", "[session]") {
