@@ -9,9 +9,8 @@
 #pragma once
 
 #include <inflight/async_client/inbound_queue.hpp>
-#include <inflight/async_client/observer.hpp>
+#include <inflight/async_client/packet_trace.hpp>
 #include <inflight/async_client/waiters.hpp>
-#include <inflight/codec/print.hpp>
 
 #include <asio/buffer.hpp>
 #include <asio/dispatch.hpp>
@@ -163,7 +162,7 @@ protected:
     errc opened(std::shared_ptr<Transport> transport, protocol_version version) {
         transport_ = std::move(transport);
         partial_.clear();
-        traced_.clear();
+        trace_.clear();
         reading_ = writing_ = paused_ = stalled_ = finished_writing_ = false;
         close_error_ = {};
         errc bad = errc::none;
@@ -356,7 +355,8 @@ private:
             if (closing_ || !may_take()) break;
             const std::size_t n = session_.received(bytes.substr(taken), clock::now());
             if (n == 0) break;
-            if (observer_ && observer_->wants_packets()) trace(false, bytes.substr(taken, n));
+            if (observer_ && observer_->wants_packets())
+                trace_.received(*observer_, bytes.substr(taken, n), session_.version());
             settle_events();
             taken += n;
         }
@@ -422,7 +422,8 @@ private:
         writing_ = false;
         if (closing_) return closed_when_idle();
         if (error) return close(error);
-        if (observer_ && observer_->wants_packets()) trace_output(n);
+        if (observer_ && observer_->wants_packets())
+            trace_.written(*observer_, session_.output(), n, session_.version());
         step([&] { session_.written(n, clock::now()); });
         if (stalled_ && session_.output_pending() <= max_unwritten) {
             stalled_ = false;
@@ -545,37 +546,14 @@ private:
             (void)session_.acknowledge(d); // Stale after a reconnect: then it comes again.
     }
 
-    // Tracing: every packet as one printed line.
-
-    void trace(bool sent, std::string_view bytes) {
-        const auto f = next_frame(bytes, session_.version());
-        if (!f) return;
-        const auto p = decode(*f, session_.version());
-        observer_->on_packet(sent, p ? print(*p, session_.version()) : std::string(row(p.error()).text));
-    }
-
-    void trace_output(std::size_t size) {
-        for (const std::string_view piece : session_.output()) {
-            const std::size_t n = std::min(size, piece.size());
-            traced_.append(piece.substr(0, n));
-            size -= n;
-        }
-        std::size_t done = 0;
-        for (auto f = next_frame(traced_, session_.version()); f;
-             f = next_frame(std::string_view(traced_).substr(done), session_.version())) {
-            trace(true, std::string_view(traced_).substr(done, f->size));
-            done += f->size;
-        }
-        traced_.erase(0, done);
-    }
-
     timer session_timer_;
     time_point armed_for_{};
     inbound_queue inbound_;
     std::deque<blocked_publish> blocked_{};
     waiters<received_message> receivers_{};
     std::deque<delivery> taken_{}; // Handed out and not acknowledged yet.
-    std::string partial_{}, traced_{};
+    std::string partial_{};
+    packet_trace trace_{};
     std::vector<asio::const_buffer> buffers_{};
     std::error_code close_error_{}, abandon_error_{};
     std::uint64_t dropped_ = 0;
