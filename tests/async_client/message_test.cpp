@@ -427,3 +427,103 @@ TEST_CASE("async_client: an echo with an inbound queue of one does not lock itse
     CHECK(in_order);
     CHECK(f.server.accepted() == 1);
 }
+
+TEST_CASE("async_client: a message handler gets messages at once, and they are acknowledged when it has returned",
+          "[async_client]") {
+    const auto version = GENERATE(v5, v3);
+    async_fixture f;
+    async_client client(f.io, f.options(version));
+    std::vector<std::string> got;
+    client.on_message([&](const received_view& m) {
+        got.push_back(std::string(m.topic) + '=' + std::string(m.payload) + (m.dup ? " dup" : ""));
+        CHECK(client.publish("answer", m.payload));
+    });
+    f.connect(client);
+    f.server.send(delivered(packet_id::none, qos::at_most_once, "0"));
+    f.server.expect("PUBLISH qos=0 topic='answer' payload='0'");
+    f.server.send(delivered(id(7), qos::at_least_once, "1", true));
+    f.server.expect("PUBLISH qos=0 topic='answer' payload='1'");
+    f.server.expect(puback{.id = id(7)});
+    f.server.send(delivered(id(8), qos::exactly_once, "2"));
+    f.server.expect("PUBLISH qos=0 topic='answer' payload='2'");
+    f.server.expect(pubrec{.id = id(8)});
+    CHECK(got == std::vector<std::string>{"t=0", "t=1 dup", "t=2"});
+}
+
+TEST_CASE("async_client: a message handler gets what has waited before what comes later, async_receive its one",
+          "[async_client]") {
+    async_fixture f;
+    async_client client(f.io, f.options());
+    f.connect(client);
+    outcome<received_message> first;
+    client.async_receive(first.handler());
+    std::string all;
+    for (const std::string_view payload : {"1", "2", "3", "4"})
+        REQUIRE(encode(delivered(packet_id::none, qos::at_most_once, payload), v5, all) == errc::none);
+    f.server.send_bytes(all);
+    f.wait(first);
+    CHECK(first->payload == "1");
+    std::vector<std::string> got;
+    client.on_message([&](const received_view& m) { got.emplace_back(m.payload); });
+    f.server.send(delivered(packet_id::none, qos::at_most_once, "5"));
+    f.until("the last", [&] { return got.size() == 4; });
+    CHECK(got == std::vector<std::string>{"2", "3", "4", "5"});
+
+    client.on_message({});
+    f.server.send(delivered(packet_id::none, qos::at_most_once, "6"));
+    outcome<received_message> last;
+    client.async_receive(last.handler());
+    f.wait(last);
+    CHECK(last->payload == "6");
+    CHECK(got.size() == 4);
+}
+
+TEST_CASE("async_client: what a message handler throws leaves run(), later messages come all the same", "[async_client]") {
+    async_fixture f;
+    async_client client(f.io, f.options());
+    f.connect(client);
+    std::vector<std::string> got;
+    client.on_message([&](const received_view& m) {
+        got.emplace_back(m.payload);
+        if (m.payload == "2") throw std::runtime_error("no");
+    });
+    std::string all;
+    for (unsigned i = 1; i != 5; ++i) REQUIRE(encode(delivered(id(i), qos::at_least_once, std::to_string(i)), v5, all) == errc::none);
+    f.server.send_bytes(all);
+    std::string thrown;
+    f.until("the last", [&] {
+        try {
+            f.turn();
+        } catch (const std::runtime_error& e) {
+            thrown += e.what();
+        }
+        return got.size() == 4;
+    });
+    CHECK(thrown == "no");
+    CHECK(got == std::vector<std::string>{"1", "2", "3", "4"});
+    f.server.expect(puback{.id = id(1)}); // The others wait behind the second.
+    f.settle();
+    CHECK(client.publish("end", "x"));
+    f.server.expect("PUBLISH qos=0 topic='end'");
+}
+
+TEST_CASE("async_client: a message handler may replace itself, and destroy the client", "[async_client]") {
+    async_fixture f;
+    auto client = std::make_unique<async_client>(f.io, f.options());
+    std::string got;
+    client->on_message([&, name = std::string("first, a name too long to be held in place")](const received_view& m) {
+        client->on_message([&, name](const received_view& n) {
+            client.reset();
+            got += ' ' + std::string(n.payload) + ' ' + name.substr(0, 5);
+        });
+        got += std::string(m.payload) + ' ' + name.substr(0, 5);
+    });
+    f.connect(*client);
+    std::string all;
+    for (const std::string_view payload : {"1", "2", "3"})
+        REQUIRE(encode(delivered(packet_id::none, qos::at_most_once, payload), v5, all) == errc::none);
+    f.server.send_bytes(all);
+    f.until("the client's end", [&] { return !client; });
+    f.settle();
+    CHECK(got == "1 first 2 first");
+}

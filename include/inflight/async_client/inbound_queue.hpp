@@ -4,6 +4,7 @@
 #include <inflight/async_client/options.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 
 namespace inflight {
@@ -53,6 +54,18 @@ struct received_message : message {
     inflight::delivery delivery{};
     ack_handle handle{};      // With manual_ack.
 };
+
+/// A message as it was received, borrowed: good until the handler that gets it returns.
+struct received_view : publish {
+    inflight::delivery delivery{};
+
+    received_view(const publish& p, const inflight::delivery& d) : publish(p), delivery(d) {}
+    explicit received_view(const received_message& m) : publish(m.packet()), delivery(m.delivery) {
+        dup = m.dup;
+        id = packet_id{m.mid};
+    }
+};
+using message_handler = std::function<void(const received_view&)>;
 
 /// Bounded by count and by bytes.
 class inbound_queue {

@@ -1,0 +1,333 @@
+// inflight/async_client/pump.hpp - moves bytes between a session and one transport after the other.
+//
+// A read loop, a write loop, a timer. Whatever happens, from inside or from a user's call, is one step(): the
+// lock is held, the session takes the event, its outputs are carried out, and the lock is released. After a
+// turn of the event loop everything that has accumulated goes out in one gather write. Handlers of I/O run on
+// the client's executor, one at a time; only step() is entered from other threads.
+#pragma once
+
+#include <inflight/async_client/inbound_queue.hpp>
+#include <inflight/async_client/packet_trace.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
+#include <asio/post.hpp>
+
+#include <mutex>
+
+namespace inflight::detail {
+
+template <class Transport, session_store Store, class Mutex>
+class pump : public std::enable_shared_from_this<pump<Transport, Store, Mutex>> {
+public:
+    using clock = typename Transport::clock_type;
+    using timer = typename Transport::timer_type;
+    using lock_type = std::unique_lock<Mutex>;
+    static constexpr std::size_t max_unwritten = std::size_t{64} << 20; // Bytes.
+
+    pump(asio::any_io_executor executor, client_options options, Store store)
+        : executor_(std::move(executor)), options_(std::move(options)), session_(options_, std::move(store)),
+          inbound_(options_.max_inbound_messages, options_.max_inbound_bytes), session_timer_(executor_) {}
+    virtual ~pump() = default;
+
+    const asio::any_io_executor& executor() const { return executor_; }
+    const client_options& options() const { return options_; }
+    void set_observer(observer* o) { observer_ = o; }
+
+    /// From now on messages go to `handler`, those that wait first; an empty one ends that.
+    void set_message_handler(message_handler handler) {
+        const lock_type lock(mutex_);
+        handler_ = handler ? std::make_shared<const message_handler>(std::move(handler)) : nullptr;
+        if (handler_ && !inbound_.empty())
+            asio::post(executor_, [self = this->shared_from_this()] { self->hand_over_queued(); });
+    }
+
+protected:
+    // What is left to others, with the lock held.
+    virtual void settle_events() = 0;   // Carries out what the session says.
+    virtual void publish_blocked() = 0; // There may be room for what waits for it.
+    virtual void on_step() = 0;         // After every step: is something drained, or to be closed?
+    virtual void on_closed(std::error_code error) = 0; // The transport and its handlers are gone.
+
+    // Runs with the lock held: one event for the session, then all that follows from it.
+    template <class F>
+    void step(F&& f) {
+        f();
+        settle_events();
+        publish_blocked();
+        on_step();
+        arm_session_timer();
+    }
+
+    /// What is wrong with our own CONNECT, if anything.
+    errc opened(std::shared_ptr<Transport> transport, protocol_version version) {
+        transport_ = std::move(transport);
+        partial_.clear();
+        trace_.clear();
+        reading_ = writing_ = paused_ = stalled_ = finished_writing_ = false;
+        close_error_ = {};
+        errc bad = errc::none;
+        step([&] { bad = session_.transport_opened(version); });
+        read();
+        flush();
+        return bad;
+    }
+
+    /// Ends the connection: from now on only the ends of pending handlers are awaited.
+    void close(std::error_code error) {
+        if (!transport_ || closing_) return;
+        closing_ = true;
+        close_error_ = error;
+        transport_->close();
+        stop_session_timer();
+        closed_when_idle();
+    }
+
+    void stop_session_timer() {
+        session_timer_.cancel();
+        timer_armed_ = false;
+    }
+
+    /// No more output: what the peer still sends is read and thrown away until it closes, so that the last
+    /// bytes we sent are not lost to a reset.
+    void finish_writing() {
+        if (!transport_ || finished_writing_) return;
+        finished_writing_ = true;
+        transport_->shutdown();
+        read();
+    }
+
+    void schedule_flush() {
+        if (flush_scheduled_) return;
+        flush_scheduled_ = true;
+        asio::post(executor_, [self = this->shared_from_this()] {
+            const lock_type lock(self->mutex_);
+            self->flush_scheduled_ = false;
+            self->step([&] { self->resume_reading(); });
+            self->flush();
+        });
+    }
+
+    Mutex mutex_{};
+    asio::any_io_executor executor_;
+    client_options options_;
+    client_session<Store> session_;
+    observer* observer_ = nullptr;
+    std::shared_ptr<Transport> transport_{};
+    inbound_queue inbound_;
+    std::shared_ptr<const message_handler> handler_{};
+    std::optional<received_view> direct_{}; // For the handler, as soon as the lock is released.
+    bool closing_ = false;
+
+private:
+    // Reading.
+
+    void read() {
+        if (reading_ || closing_ || !transport_) return;
+        reading_ = true;
+        auto done = [self = this->shared_from_this(), t = transport_](
+                        std::error_code error, std::string_view bytes) { self->on_read(error, bytes); };
+        transport_->async_read(std::move(done));
+    }
+
+    void on_read(std::error_code error, std::string_view bytes) {
+        {
+            const lock_type lock(mutex_);
+            reading_ = false;
+            if (closing_) return closed_when_idle();
+            if (error) return close(error);
+            if (finished_writing_ || session_.is_closing()) return read(); // Nobody wants it any more.
+        }
+        take_bytes(bytes);
+        const lock_type lock(mutex_);
+        if (closing_) return;
+        step([] {});
+        if (!paused_ && !stalled_) read();
+        flush();
+    }
+
+    // What is left is the beginning of another packet, or, if a handler throws, all that has not been taken.
+    void take_bytes(std::string_view bytes) {
+        if (!partial_.empty()) {
+            partial_.append(bytes);
+            bytes = partial_;
+        }
+        const auto keep_rest = [&] {
+            if (bytes.data() == partial_.data()) partial_.erase(0, partial_.size() - bytes.size());
+            else partial_ = bytes;
+            if (partial_.empty()) partial_.shrink_to_fit();
+        };
+        std::shared_ptr<const message_handler> handler;
+        try {
+            while (take_packet(bytes, handler)) {}
+        } catch (...) {
+            keep_rest();
+            take_what_is_there();
+            throw;
+        }
+        keep_rest();
+    }
+
+    // Takes one packet from the front of `bytes`; false if there is none, or if it may not be taken now. The
+    // lock is taken for each, and released while `handler` runs, which is kept current.
+    bool take_packet(std::string_view& bytes, std::shared_ptr<const message_handler>& handler) {
+        std::optional<received_view> direct;
+        {
+            const lock_type lock(mutex_);
+            if (bytes.empty() || closing_ || !may_take()) return false;
+            const std::size_t n = session_.received(bytes, clock::now());
+            if (n == 0) return false;
+            if (observer_ && observer_->wants_packets())
+                trace_.received(*observer_, bytes.substr(0, n), session_.version());
+            settle_events();
+            bytes.remove_prefix(n);
+            if (!direct_) return true;
+            direct.swap(direct_);
+            if (handler != handler_) handler = handler_;
+        }
+        hand_over(*handler, *direct);
+        return true;
+    }
+
+    // What is written to a broker that reads nothing, our answers to its packets above all, is bounded by
+    // taking no more packets. A full inbound queue pauses the reading too, except while an operation of ours
+    // awaits an answer, which may be behind the next message: then it goes on up to a hard limit.
+    bool may_take() {
+        if (session_.output_pending() > max_unwritten) {
+            stalled_ = true;
+            return false;
+        }
+        if (!inbound_.is_full()) return true;
+        const bool awaiting = session_.in_flight() != 0 || session_.open_requests() != 0;
+        const bool drops =
+            session_.version() == protocol_version::v5 && // By a broker that keeps to our limit.
+            session_.unacknowledged() <= session_.options().receive_maximum &&
+            options_.on_inbound_overflow == inflight::inbound_overflow::drop_qos_0;
+        if (!inbound_.is_overfull() && (awaiting || drops)) return true;
+        if (awaiting) {
+            session_.fail(errc::inbound_overflow);
+            return false;
+        }
+        if (!paused_) session_.reading_paused(clock::now());
+        paused_ = true;
+        return false;
+    }
+
+    void resume_reading() {
+        if (!paused_ || closing_ || !transport_) return;
+        if (inbound_.is_full() && session_.in_flight() == 0 && session_.open_requests() == 0) return;
+        paused_ = false;
+        session_.reading_resumed(clock::now());
+        take_what_is_there();
+    }
+
+    void take_what_is_there() {
+        asio::post(executor_, [self = this->shared_from_this(), t = transport_] {
+            if (t == self->transport_ && !self->closing_ && !self->reading_) self->on_read({}, {});
+        });
+    }
+
+    // Writing.
+
+    void flush() {
+        if (writing_ || closing_ || !transport_) return;
+        const auto pieces = session_.output();
+        if (pieces.empty()) return on_step();
+        buffers_.clear();
+        for (const std::string_view piece : pieces.first(std::min<std::size_t>(pieces.size(), 64)))
+            buffers_.emplace_back(piece.data(), piece.size());
+        writing_ = true;
+        auto done = [self = this->shared_from_this(), t = transport_](std::error_code error, std::size_t n) {
+            self->on_written(error, n);
+        };
+        transport_->async_write(std::span<const asio::const_buffer>(buffers_), std::move(done));
+    }
+
+    void on_written(std::error_code error, std::size_t n) {
+        const lock_type lock(mutex_);
+        writing_ = false;
+        if (closing_) return closed_when_idle();
+        if (error) return close(error);
+        if (observer_ && observer_->wants_packets())
+            trace_.written(*observer_, session_.output(), n, session_.version());
+        step([&] { session_.written(n, clock::now()); });
+        if (stalled_ && session_.output_pending() <= max_unwritten) {
+            stalled_ = false;
+            take_what_is_there();
+        }
+        flush();
+    }
+
+    // Bytes that a pending handler may still use are not given up before it has ended.
+    void closed_when_idle() {
+        if (reading_ || writing_) return;
+        asio::post(executor_, [self = this->shared_from_this(), t = transport_] {
+            const lock_type lock(self->mutex_);
+            if (t != self->transport_ || !self->closing_) return;
+            self->closing_ = false;
+            self->transport_.reset();
+            const std::error_code error = self->close_error_;
+            self->session_.transport_closed();
+            self->settle_events();
+            self->arm_session_timer(); // Messages expire without a connection too.
+            self->on_closed(error);
+        });
+    }
+
+    // Time.
+
+    void arm_session_timer() {
+        const auto due = session_.deadline();
+        if (!due || closing_) return;
+        if (timer_armed_ && *due >= armed_for_) return; // It will be armed anew when it goes off.
+        timer_armed_ = true;
+        armed_for_ = *due;
+        session_timer_.expires_at(*due);
+        session_timer_.async_wait([self = this->shared_from_this()](std::error_code error) {
+            if (error) return; // Set to an earlier time, or closed.
+            const lock_type lock(self->mutex_);
+            self->timer_armed_ = false;
+            if (self->closing_) return;
+            self->step([&] { self->session_.deadline_reached(clock::now()); });
+            self->flush();
+        });
+    }
+
+    // The message handler. What it throws leaves the client, and its message is not acknowledged.
+
+    // To be called without the lock.
+    void hand_over(const message_handler& handler, const received_view& m) {
+        handler(m);
+        if (m.qos == qos::at_most_once) return;
+        const lock_type lock(mutex_);
+        if (!options_.manual_ack) (void)session_.acknowledge(m.delivery); // Maybe stale by now.
+    }
+
+    // One of the messages that have waited for a handler.
+    void hand_over_queued() {
+        std::shared_ptr<const message_handler> handler;
+        received_message m;
+        {
+            const lock_type lock(mutex_);
+            if (!handler_ || inbound_.empty()) return;
+            handler = handler_;
+            m = inbound_.pop();
+            schedule_flush();
+            if (!inbound_.empty())
+                asio::post(executor_, [self = this->shared_from_this()] { self->hand_over_queued(); });
+        }
+        hand_over(*handler, received_view(m));
+    }
+
+    timer session_timer_;
+    time_point armed_for_{};
+    std::string partial_{};
+    packet_trace trace_{};
+    std::vector<asio::const_buffer> buffers_{};
+    std::error_code close_error_{};
+    bool reading_ = false, writing_ = false, paused_ = false, stalled_ = false, finished_writing_ = false;
+    bool flush_scheduled_ = false, timer_armed_ = false;
+};
+
+} // namespace inflight::detail
