@@ -154,9 +154,9 @@ public:
     /// to receive, without a copy. Messages that wait already come first; an async_receive that waits still
     /// gets its one. QoS 1 and 2 are acknowledged when the handler has returned, unless manual_ack leaves
     /// that to acknowledge(). The handler may call everything, replace itself, or destroy the client, but
-    /// must not run the event loop. What it throws leaves io_context::run(), and its message is not acknowledged:
-    /// the acknowledgements of later ones wait behind it. An empty handler ends it: then messages wait for
-    /// async_receive.
+    /// must not run the event loop. What it throws leaves io_context::run(), and its message is not
+    /// acknowledged: the acknowledgements of later ones wait behind it. An empty handler ends it: then
+    /// messages wait for async_receive.
     void on_message(std::function<void(const received_view&)> handler) {
         impl_->set_message_handler(std::move(handler));
     }
