@@ -8,44 +8,10 @@
 
 #include <inflight/session/event.hpp>
 #include <inflight/session/link.hpp>
+#include <inflight/session/numbered_queue.hpp>
 #include <inflight/session/store.hpp>
 
 namespace inflight {
-namespace detail {
-
-// A queue in one piece of memory, whose elements have numbers that never change. Allocates only when it
-// grows.
-template <class T>
-class numbered_queue {
-public:
-    bool empty() const { return begin_ == end_; }
-    std::size_t size() const { return static_cast<std::size_t>(end_ - begin_); }
-    std::uint64_t begin() const { return begin_; }
-    std::uint64_t end() const { return end_; }
-    bool has(std::uint64_t number) const { return number >= begin_ && number < end_; }
-    T& operator[](std::uint64_t number) { return places_[number & (places_.size() - 1)]; }
-    T& front() { return (*this)[begin_]; }
-    void pop() { ++begin_; }
-    void push(T value) {
-        if (size() == places_.size()) grow();
-        (*this)[end_] = std::move(value);
-        ++end_;
-    }
-    void clear() { begin_ = end_; }
-
-private:
-    void grow() {
-        std::vector<T> bigger(places_.empty() ? 16 : places_.size() * 2);
-        for (std::uint64_t n = begin_; n != end_; ++n)
-            bigger[n & (bigger.size() - 1)] = std::move((*this)[n]);
-        places_.swap(bigger);
-    }
-
-    std::vector<T> places_{};
-    std::uint64_t begin_ = 1, end_ = 1;
-};
-
-} // namespace detail
 
 template <session_store Store>
 class incoming {

@@ -1,0 +1,43 @@
+// inflight/session/numbered_queue.hpp - a queue whose elements have numbers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace inflight::detail {
+
+/// In one piece of memory, none while it has never held anything. The numbers of its elements never change.
+/// Allocates only when it grows.
+template <class T>
+class numbered_queue {
+public:
+    bool empty() const { return begin_ == end_; }
+    std::size_t size() const { return static_cast<std::size_t>(end_ - begin_); }
+    std::uint64_t begin() const { return begin_; }
+    std::uint64_t end() const { return end_; }
+    bool has(std::uint64_t number) const { return number >= begin_ && number < end_; }
+    T& operator[](std::uint64_t number) { return places_[number & (places_.size() - 1)]; }
+    T& front() { return (*this)[begin_]; }
+    void pop() { ++begin_; }
+    void push(T value) {
+        if (size() == places_.size()) grow();
+        (*this)[end_] = std::move(value);
+        ++end_;
+    }
+    void clear() { begin_ = end_; }
+
+private:
+    void grow() {
+        std::vector<T> bigger(places_.empty() ? 4 : places_.size() * 2);
+        for (std::uint64_t n = begin_; n != end_; ++n)
+            bigger[n & (bigger.size() - 1)] = std::move((*this)[n]);
+        places_.swap(bigger);
+    }
+
+    std::vector<T> places_{};
+    std::uint64_t begin_ = 1, end_ = 1;
+};
+
+} // namespace inflight::detail
