@@ -2,12 +2,13 @@
 # Builds and runs the tests; see --help. Works from any directory, on a fresh Debian 12 too: what is missing
 # is installed first. Each part is a preset of CMakePresets.json, which one can also use by hand.
 set -uo pipefail
+from=$PWD
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
 
 usage() {
     cat <<'EOF'
-Usage: tests/run.sh [PART...] [--seconds N] [--seeds N | --seed S]
+Usage: tests/run.sh [PART...] [--seconds N] [--seeds N | --seed S] [--short] [--csv FILE] [--markdown FILE]
 
 Without a part: what CI runs, that is all parts but interop, benchmark and mutation.
 
@@ -21,7 +22,8 @@ Without a part: what CI runs, that is all parts but interop, benchmark and mutat
   package      headers alone, every way to get the library, the snippets of the READMEs
   tidy         rules of the code, clang-tidy
   conformance  that each statement of the standards is proven by a test, or excused with a reason
-  benchmark    messages per second into a sink; counts as passed when it runs to its end
+  benchmark    inflight beside its peers and the limit, and which targets it meets, in 20 minutes, or with
+               --short in one; --csv, --markdown: to FILE too. Passes when it ends and no row stalls
   mutation     breaks the library in many small ways, each of which a test must see; counts as one
   all          every part
 
@@ -35,6 +37,7 @@ EOF
 known="unit simulation integration interop sanitize fuzz package tidy conformance benchmark mutation"
 parts=()
 simulation=(--seeds 1000)
+benchmark=()
 export INFLIGHT_FUZZ_SECONDS=60
 while [ $# -gt 0 ]; do
     case $1 in
@@ -48,6 +51,12 @@ while [ $# -gt 0 ]; do
         if ! [[ ${2:-} =~ ^[0-9]+$ ]]; then echo "run.sh: $1 needs a number" >&2; exit 2; fi
         simulation=("$1" "$2")
         if [ "$1" = --seeds ]; then simulation+=(--jobs "${INFLIGHT_JOBS:-$(nproc)}"); fi
+        shift
+        ;;
+    --short) benchmark+=(--short) ;;
+    --csv | --markdown)
+        if [ -z "${2:-}" ]; then echo "run.sh: $1 needs a file" >&2; exit 2; fi
+        case $2 in /*) benchmark+=("$1" "$2") ;; *) benchmark+=("$1" "$from/$2") ;; esac
         shift
         ;;
     all)
@@ -151,7 +160,10 @@ packages_of() {
     sanitize) echo "$clang mosquitto" ;;
     tidy) echo "$clang clang-tidy-19 python3" ;;
     mutation) echo "$gcc python3" ;;
-    benchmark) echo "$gcc libmosquitto-dev" ;;
+    benchmark)
+        echo "$gcc libbenchmark-dev libmosquitto-dev libpaho-mqtt-dev"
+        echo "mosquitto python3 strace util-linux valgrind"
+        ;;
     *) echo "$clang" ;;
     esac
 }
@@ -215,6 +227,20 @@ build_and_check() {
     if ! check "$preset" "$tree"; then broken+=("$part: tests of $preset"); fi
 }
 
+# build_and_run PRESET TARGET COMMAND...: a part that is one program. It counts as one case.
+build_and_run() {
+    local preset=$1 target=$2
+    shift 2
+    if ! quietly "configure-$preset" cmake --preset "$preset" ||
+        ! quietly "build-$target" cmake --build --preset "$preset" --parallel "$jobs" --target "$target"; then
+        fail "$part: build of $target"
+    elif run "$@"; then
+        passed=$((passed + 1))
+    else
+        fail "$part"
+    fi
+}
+
 # Package, tidy and conformance bring their own builds: the tree of GCC needs to be configured only.
 configure_and_check() {
     if ! quietly configure-gcc cmake --preset gcc; then fail "$part: configuration"; return; fi
@@ -232,14 +258,7 @@ run_sanitize() {
     build_and_check tsan tsan
 }
 run_simulation() {
-    if ! quietly configure-gcc cmake --preset gcc ||
-        ! quietly build-simulation cmake --build --preset gcc --target inflight_simulation; then
-        fail "simulation: build"
-    elif run "$root/build/gcc/tests/simulation/inflight_simulation" "${simulation[@]}"; then
-        passed=$((passed + 1))
-    else
-        fail "simulation"
-    fi
+    build_and_run gcc inflight_simulation build/gcc/tests/simulation/inflight_simulation "${simulation[@]}"
 }
 run_integration() { build_and_check integration gcc; }
 run_interop() { build_and_check interop gcc; }
@@ -251,24 +270,11 @@ run_conformance() {
     python3 tests/conformance/table.py # For the excuses and the numbers, which ctest keeps to itself.
 }
 run_benchmark() {
-    if ! quietly configure-release cmake --preset release ||
-        ! quietly build-release cmake --build --preset release --target inflight_throughput; then
-        fail "benchmark: build"
-    elif run "$root/build/release/tests/benchmark/inflight_throughput"; then
-        passed=$((passed + 1))
-    else
-        fail "benchmark"
-    fi
+    build_and_run release inflight_benchmark \
+        python3 tests/benchmark/benchmark.py build/release/tests/benchmark "${benchmark[@]}"
 }
 run_mutation() {
-    if ! quietly configure-gcc cmake --preset gcc ||
-        ! quietly build-mutation cmake --build --preset gcc --target inflight_test_main; then
-        fail "mutation: build"
-    elif run python3 "$root/tests/mutation/mutation.py" "$root/build/gcc" --jobs "$jobs"; then
-        passed=$((passed + 1))
-    else
-        fail "mutation"
-    fi
+    build_and_run gcc inflight_test_main python3 tests/mutation/mutation.py build/gcc --jobs "$jobs"
 }
 
 # All at once and before anything is configured: the trees remember which programs they found.

@@ -1,0 +1,133 @@
+// The limit: what a client could reach at best that does nothing for its user. Publishing, it encodes each packet into
+// one buffer, writes that in batches and walks the acknowledgements; receiving, it walks the packets and acknowledges
+// from a template. It keeps no state of any message, checks nothing, and blocks when there is nothing to do.
+// Ways: publish, receive, latency.
+#include "wire.hpp"
+
+namespace {
+
+using namespace benchmark;
+
+class client {
+public:
+    client(const arguments& a) : a_(a), meter_(a), connection_(open(a.port)) {
+        send(type::connect,
+             {0, 4, 'M', 'Q', 'T', 'T', static_cast<char>(a.version), 2, 0, 60}, {"\0\3lim", 5});
+        await(type::connack);
+    }
+
+    void publish() {
+        while (!meter_.done()) {
+            fill();
+            if (connection_.out.size() != 0 && connection_.write() == connection::outcome::closed) lost();
+            if (connection_.out.size() != 0) wait(POLLIN | POLLOUT);
+            const bool can_go_on = connection_.out.size() == 0 && may_send();
+            if (a_.qos != 0 || sent_ == a_.total()) read(can_go_on || connection_.out.size() ? MSG_DONTWAIT : 0);
+        }
+        meter_.print();
+    }
+
+    void receive() {
+        std::string filter{0, static_cast<char>(a_.filter.size())};
+        filter += a_.filter;
+        filter += static_cast<char>(a_.qos);
+        send(type::subscribe | 2, {0, 1}, filter);
+        await(type::suback);
+        say_ready();
+        while (!meter_.done()) {
+            read(connection_.out.size() != 0 ? MSG_DONTWAIT : 0);
+            if (connection_.out.size() != 0 && connection_.write() == connection::outcome::closed) lost();
+            if (connection_.out.size() != 0) wait(POLLIN | POLLOUT);
+        }
+        meter_.print();
+    }
+
+    void latency() {
+        latencies times(a_);
+        for (std::size_t i = 0; i != a_.total(); ++i) {
+            times.start();
+            fill();
+            connection_.write();
+            while (meter_.settled() == i) read(0);
+            times.stop();
+        }
+        times.print();
+    }
+
+private:
+    static int open(std::uint16_t port) {
+        const int fd = socket(AF_INET, SOCK_STREAM, 0);
+        const sockaddr_in address = loopback(port);
+        if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+            fail("cannot connect");
+        return fd;
+    }
+    [[noreturn]] static void lost() { fail("connection lost"); }
+
+    // Between the two parts stand the properties of 5.0, of which there are none.
+    void send(unsigned first, std::string bytes, std::string_view rest) {
+        if (a_.version == 5) bytes += '\0';
+        bytes += rest;
+        const char header[] = {static_cast<char>(first), static_cast<char>(bytes.size())};
+        connection_.out.add({header, sizeof header});
+        connection_.out.add(bytes);
+        connection_.write();
+    }
+
+    // Messages may come together with the answer.
+    void await(unsigned t) {
+        awaited_ = t;
+        while (awaited_ != 0) read(0);
+    }
+
+    bool may_send() const {
+        return sent_ != a_.total() && (a_.qos == 0 || sent_ - meter_.settled() < a_.window);
+    }
+
+    void fill() {
+        while (may_send() && connection_.out.size() < batch) {
+            const publish_template& p = a_.qos_of(sent_) == a_.qos ? packet_ : last_packet_;
+            p.append(connection_.out, id_);
+            id_ = id_ == 65'535 ? std::uint16_t{1} : static_cast<std::uint16_t>(id_ + 1);
+            ++sent_;
+        }
+        if (a_.qos == 0) meter_.settle_to(std::min(sent_, a_.total() - 1));
+    }
+
+    void read(int flags) {
+        const auto visit = [this](const packet& p) {
+            const unsigned t = p.type();
+            if (t == type::publish || t == type::puback || t == type::pubcomp) meter_.settle();
+            if (t == awaited_) awaited_ = 0;
+            answer(p, connection_.out);
+        };
+        if (connection_.read(buffer_, flags, visit) == connection::outcome::closed) lost();
+    }
+
+    void wait(int events) {
+        pollfd p{connection_.fd(), static_cast<short>(events), 0};
+        poll(&p, 1, -1);
+    }
+
+    static constexpr std::size_t batch = std::size_t{64} << 10;
+
+    arguments a_;
+    meter meter_;
+    connection connection_;
+    publish_template packet_{a_.version, a_.qos, a_.size}, last_packet_{a_.version, 1, a_.size};
+    std::vector<unsigned char> buffer_ = std::vector<unsigned char>(read_buffer_size);
+    std::size_t sent_ = 0;
+    std::uint16_t id_ = 1;
+    unsigned awaited_ = 0;
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const arguments a(argc, argv);
+    client c(a);
+    if (a.way == "publish") c.publish();
+    else if (a.way == "receive") c.receive();
+    else if (a.way == "latency") c.latency();
+    else fail("unknown way " + a.way);
+}

@@ -1,0 +1,116 @@
+// libmosquitto, as its documentation (mosquitto.h) advises:
+//  - one thread only, which is its faster way: "if your application uses threads you must use mosquitto_threaded_set
+//    [...] otherwise it makes some optimisations for the single threaded case";
+//  - mosquitto_loop(), "which must be called frequently", waits in select() when there is nothing to do; its
+//    max_packets "is currently unused and should be set to 1";
+//  - publishing outside of callbacks, where packets "are normally sent immediately that their function is called";
+//  - MOSQ_OPT_TCP_NODELAY, without which acknowledgements are delayed; MOSQ_OPT_SEND_MAXIMUM and
+//    MOSQ_OPT_RECEIVE_MAXIMUM for the window.
+// Ways: publish, receive, latency, idle.
+#include "idle.hpp"
+#include "measurement.hpp"
+
+#include <mosquitto.h>
+
+#include <memory>
+
+namespace {
+
+using namespace benchmark;
+
+void must(int result) {
+    if (result != MOSQ_ERR_SUCCESS) fail(mosquitto_strerror(result));
+}
+
+class program {
+public:
+    explicit program(const arguments& a)
+        : a_(a), meter_(a), latencies_(a), mosquitto_(mosquitto_new(nullptr, true, this)) {
+        const auto window = static_cast<int>(a.window);
+        mosquitto_int_option(mosquitto_, MOSQ_OPT_PROTOCOL_VERSION, a.version);
+        mosquitto_int_option(mosquitto_, MOSQ_OPT_TCP_NODELAY, 1);
+        mosquitto_int_option(mosquitto_, MOSQ_OPT_SEND_MAXIMUM, window);
+        mosquitto_int_option(mosquitto_, MOSQ_OPT_RECEIVE_MAXIMUM, window);
+        mosquitto_connect_callback_set(mosquitto_, [](mosquitto*, void* self, int) { of(self).awaited_ = true; });
+        mosquitto_subscribe_callback_set(
+            mosquitto_, [](mosquitto*, void* self, int, int, const int*) { of(self).awaited_ = true; });
+        mosquitto_publish_callback_set(mosquitto_, [](mosquitto*, void* self, int) { of(self).meter_.settle(); });
+        mosquitto_message_callback_set(
+            mosquitto_, [](mosquitto*, void* self, const mosquitto_message*) { of(self).meter_.settle(); });
+        must(mosquitto_connect(mosquitto_, "127.0.0.1", a.port, 60));
+        await();
+    }
+    program(const program&) = delete;
+    program& operator=(const program&) = delete;
+    ~program() { mosquitto_destroy(mosquitto_); }
+
+    void publish() {
+        while (!meter_.done()) {
+            while (sent_ != a_.total() && sent_ - meter_.settled() < a_.ahead()) publish_one();
+            if (!meter_.done()) loop();
+        }
+        meter_.print();
+    }
+
+    void receive() {
+        must(mosquitto_subscribe(mosquitto_, nullptr, a_.filter.c_str(), a_.qos));
+        await();
+        say_ready();
+        while (!meter_.done()) loop();
+        meter_.print();
+    }
+
+    void latency() {
+        while (sent_ != a_.total()) {
+            latencies_.start();
+            publish_one();
+            while (meter_.settled() != sent_) loop();
+            latencies_.stop();
+        }
+        latencies_.print();
+    }
+
+private:
+    static program& of(void* self) { return *static_cast<program*>(self); }
+
+    void loop() { must(mosquitto_loop(mosquitto_, 1000, 1)); }
+    void await() {
+        while (!awaited_) loop();
+        awaited_ = false;
+    }
+    void publish_one() {
+        must(mosquitto_publish(mosquitto_, nullptr, topic.data(), static_cast<int>(payload_.size()),
+                               payload_.data(), a_.qos_of(sent_), false));
+        ++sent_;
+    }
+
+    arguments a_;
+    meter meter_;
+    latencies latencies_;
+    std::string payload_ = std::string(a_.size, 'x');
+    std::size_t sent_ = 0;
+    bool awaited_ = false;
+    mosquitto* mosquitto_;
+};
+
+// Its select() takes descriptors below 1,024 only, and it holds three for each client: so many can be had.
+void idle(arguments a) {
+    a.count = std::min<std::size_t>(a.count, 330);
+    const memory_use memory(a);
+    std::vector<std::unique_ptr<program>> clients;
+    for (std::size_t i = 0; i != a.count; ++i) clients.push_back(std::make_unique<program>(a));
+    memory.print();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const arguments a(argc, argv);
+    mosquitto_lib_init();
+    if (a.way == "idle") idle(a);
+    else if (a.way == "publish") program(a).publish();
+    else if (a.way == "receive") program(a).receive();
+    else if (a.way == "latency") program(a).latency();
+    else fail("unknown way " + a.way);
+    mosquitto_lib_cleanup();
+}
