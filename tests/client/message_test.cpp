@@ -198,6 +198,40 @@ TEST_CASE("client: callbacks may be replaced, and filters changed, while they ru
     CHECK(f.j.wait_for(4) == trace{"first", "third", "still there", "a x"});
 }
 
+TEST_CASE("client: of outcomes that wait together, those behind a callback that replaces another go to the new one", "[client]") {
+    connected_client f(test_options(), fake_server::broker);
+    f.c.on_publish([&](std::uint16_t mid, std::error_code) {
+        f.j.add("old " + std::to_string(mid));
+        f.c.on_publish([&](std::uint16_t m, std::error_code) { f.j.add("new " + std::to_string(m)); });
+    });
+    REQUIRE_FALSE(f.c.connect(here, f.server.port()));
+    for (int i = 0; i != 3; ++i) f.c.publish("a", "x", qos::at_least_once);
+    for (std::uint16_t mid = 1; mid <= 3; ++mid) REQUIRE_FALSE(f.c.wait_for_publish(mid, patience));
+    f.c.loop_start();
+    CHECK(f.j.wait_for(3) == trace{"old 1", "new 2", "new 3"});
+}
+
+TEST_CASE("client: loop_stop() waits for one callback, not for all that are to be called, which are called later", "[client]") {
+    constexpr int count = 1000;
+    connected_client f(test_options(), fake_server::broker);
+    watched<int> calls;
+    std::atomic<bool> slow = true;
+    f.c.on_publish([&](std::uint16_t, std::error_code) {
+        ++calls;
+        if (slow) std::this_thread::sleep_for(5ms);
+    });
+    REQUIRE_FALSE(f.c.connect(here, f.server.port()));
+    for (int i = 0; i != count; ++i) f.c.publish("a", "x", qos::at_least_once);
+    REQUIRE_FALSE(f.c.wait_for_publish(count, patience));
+    f.c.loop_start();
+    calls.wait([](int n) { return n != 0; });
+    CHECK_FALSE(f.c.loop_stop());
+    CHECK(calls.now() < count);
+    slow = false;
+    f.c.loop_start();
+    calls.wait_for(count);
+}
+
 TEST_CASE("client: what a callback throws leaves loop_forever(), and the message is not acknowledged", "[client]") {
     fake_server server(fake_server::accepting);
     client c(test_options());

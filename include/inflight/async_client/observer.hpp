@@ -15,6 +15,7 @@ struct observer {
     virtual void on_replied(event::replied, std::error_code) {} // tag 0: subscriptions were renewed.
     virtual void on_oversized(const oversized_message&) {}
     virtual void on_packet(bool, std::string) {} // True: sent. One printed packet.
+    virtual void on_turn_end() {} // The client has done what there was to be done for now.
     virtual bool wants_packets() const { return false; }
     virtual bool has_message_in_hand() const { return false; } // It will be acknowledged shortly.
 

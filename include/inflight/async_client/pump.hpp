@@ -58,6 +58,7 @@ protected:
         publish_blocked();
         on_step();
         arm_session_timer();
+        if (observer_) observer_->on_turn_end();
     }
 
     /// What is wrong with our own CONNECT, if anything.

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
+#include <iterator>
 #include <map>
 #include <mutex>
 
@@ -41,13 +42,18 @@ struct callbacks {
 };
 
 /// What happened, in order, until the loop comes to tell the user. Messages wait in the client's inbound
-/// queue, which is bounded; here is only a note that there is one more.
+/// queue, which is bounded; here is only a note of how many more there are.
+///
+/// The client calls it with its own lock held, for every message and every outcome, so that what is noted
+/// there needs no other lock. The loop gets it at the end of a turn of the event loop, all together.
 class callback_queue final : public observer {
 public:
-    struct message_note {};
     struct published_note {
         std::uint16_t mid;
         std::error_code error;
+    };
+    struct message_note {
+        std::size_t count; // How many, one behind the other.
     };
     struct replied_note {
         bool is_subscribe;
@@ -63,32 +69,80 @@ public:
         connect_result result;
         std::uint64_t attempt; // The connect() it answers, or a later reconnect.
     };
-    using note = std::variant<connect_note, disconnect_result, message_note, published_note, replied_note,
-                              oversized_message, log_note, thrown_note>;
+    using rare_note = std::variant<connect_note, disconnect_result, replied_note, oversized_message, log_note,
+                                   thrown_note>;
+    using note = std::variant<published_note, message_note, std::unique_ptr<rare_note>>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
     static constexpr std::size_t max_remarks = 10'000;   // Log lines and oversized messages not told yet;
                                                          // further ones are lost.
+    static constexpr std::size_t max_turn = 256; // So many are not kept back until the turn ends.
 
-    std::mutex mutex{};
+    std::mutex mutex{}; // Guards all that follows, unless it is atomic.
     std::condition_variable changed{};
-    std::deque<note> notes{};
-    inflight::detail::callbacks callbacks{};
-    std::map<std::uint16_t, std::error_code>
-        failed{}; // Outcomes of the latest publishes with these identifiers.
-    std::uint64_t connects = 0;                        // connect() and connect_async() so far.
-    std::uint64_t settled = 0;                         // Publishes with an outcome, ever.
-    std::size_t published_notes = 0, remarks = 0;
+    std::vector<note> notes{};
+    bool is_telling = false;            // The loop has notes that it has not told yet.
+    id_table<std::error_code> failed{}; // Outcomes of the latest publishes with these identifiers.
+    std::uint64_t connects = 0;         // connect() and connect_async() so far.
+    std::uint64_t settled = 0;          // Publishes with an outcome, ever.
+    std::size_t remarks = 0;
     std::size_t held_back = 0; // Messages that came too late: they wait for the next connection.
     std::atomic<bool> message_in_hand{false}; // A callback has one.
-    bool is_final = true;             // There is no connection, and will be none unless one is asked for.
+    bool is_final = true; // There is no connection, and will be none unless one is asked for.
     std::error_code final_error = errc::not_connected;
 
-    // Observer: called by the client with its own lock held.
+    /// With the mutex held.
+    bool all_told() const { return notes.empty() && !is_telling; }
+
+    // The callbacks are replaced all together: the loop can keep what it is calling, and sees at a glance
+    // whether that is still what is to be called.
+
+    template <class F>
+    void change_callbacks(F&& change) {
+        std::shared_ptr<const callbacks> before; // Dies unlocked: callbacks may own anything.
+        const std::lock_guard lock(mutex);
+        auto after = std::make_shared<callbacks>(*callbacks_);
+        change(*after);
+        wants_outcomes_ = after->on_publish != nullptr;
+        wants_packets_ = after->on_log != nullptr;
+        latest_ = after.get();
+        before = std::exchange(callbacks_, std::move(after));
+    }
+
+    class current_callbacks {
+    public:
+        explicit current_callbacks(callback_queue& queue) : queue_(queue) {}
+        /// As of now; good until the next call.
+        const callbacks& get() {
+            if (held_.get() != queue_.latest_) renew();
+            return *held_;
+        }
+
+    private:
+        void renew() {
+            std::shared_ptr<const callbacks> before; // Dies unlocked.
+            const std::lock_guard lock(queue_.mutex);
+            before = std::exchange(held_, queue_.callbacks_);
+        }
+
+        callback_queue& queue_;
+        std::shared_ptr<const callbacks> held_{};
+    };
+
+    // Outcomes: noted by one thread, told by another, and publish() wants to know about both.
+
+    bool has_room() const {
+        const std::size_t told = outcomes_told_; // First, or else more might have been told than noted.
+        return outcomes_noted_ - told < max_published;
+    }
+    void outcome_told() { count(outcomes_told_); } // By the loop.
+
+    // Observer.
 
     void on_connected(connect_result r) override {
-        add(connect_note{std::move(r), connects},
-            [&] { notes.insert(notes.end(), std::exchange(held_back, 0), note(message_note{})); });
+        add(connect_note{std::move(r), connects}, [&] {
+            if (held_back != 0) notes.emplace_back(message_note{std::exchange(held_back, 0)});
+        });
     }
     void on_connect_failed(connect_result r) override {
         add(connect_note{r, connects}, [&] { finish(r.error); });
@@ -99,18 +153,19 @@ public:
         });
     }
     void on_message_queued() override {
-        add(message_note{}, [] {});
+        auto* const run = turn_.empty() ? nullptr : std::get_if<message_note>(&turn_.back());
+        if (run) ++run->count;
+        else turn_.emplace_back(message_note{1});
+        note_taken();
     }
     void on_published(packet_id id, std::error_code error) override {
-        const std::lock_guard lock(mutex);
-        ++settled;
-        if (error) failed[number(id)] = error;
-        else failed.erase(number(id)); // Of an earlier message with this identifier.
-        if (callbacks.on_publish) {
-            ++published_notes;
-            notes.emplace_back(published_note{number(id), error});
+        remember_failure(id, error);
+        ++turn_settled_;
+        if (wants_outcomes_) {
+            count(outcomes_noted_);
+            turn_.emplace_back(published_note{number(id), error});
         }
-        changed.notify_all();
+        note_taken();
     }
     void on_replied(event::replied e, std::error_code error) override {
         const bool refused = std::any_of(e.reasons.begin(), e.reasons.end(), is_refusal);
@@ -118,26 +173,50 @@ public:
         const std::uint16_t mid = e.tag == 0 ? std::uint16_t{0} : number(e.id);
         add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons), std::move(e.filters)}}, [] {});
     }
-    void on_oversized(const oversized_message& m) override { remark(callbacks.on_oversized, m); }
+    void on_oversized(const oversized_message& m) override { remark(&callbacks::on_oversized, m); }
     void on_packet(bool sent, std::string line) override {
-        remark(callbacks.on_log, log_note{(sent ? "> " : "< ") + line});
+        remark(&callbacks::on_log, log_note{(sent ? "> " : "< ") + line});
+    }
+    void on_turn_end() override {
+        if (turn_size_ != 0) hand_over([] {});
     }
     bool wants_packets() const override { return wants_packets_; }
     bool has_message_in_hand() const override { return message_in_hand; }
 
+    /// Not with the client's lock held.
     void on_thrown(std::exception_ptr e) {
-        add(thrown_note{std::move(e)}, [] {});
+        const std::lock_guard lock(mutex);
+        notes.emplace_back(std::make_unique<rare_note>(thrown_note{std::move(e)}));
+        changed.notify_all();
     }
 
-    void set_wants_packets(bool wants) { wants_packets_ = wants; }
-
 private:
+    using counter = std::atomic<std::size_t>; // Written by one thread.
+    static void count(counter& c) { c.store(c + 1, std::memory_order_release); }
+
+    void note_taken() {
+        if (++turn_size_ == max_turn) hand_over([] {});
+    }
+
+    // Gives the loop what this turn has brought so far.
+    template <class F>
+    void hand_over(F&& also) {
+        {
+            const std::lock_guard lock(mutex);
+            if (notes.empty()) notes.swap(turn_);
+            else std::move(turn_.begin(), turn_.end(), std::back_inserter(notes));
+            settled += std::exchange(turn_settled_, 0);
+            also();
+        }
+        turn_.clear();
+        turn_size_ = 0;
+        changed.notify_all();
+    }
+
     template <class Note, class F>
     void add(Note&& n, F&& also) {
-        const std::lock_guard lock(mutex);
-        notes.emplace_back(std::forward<Note>(n));
-        also();
-        changed.notify_all();
+        turn_.emplace_back(std::make_unique<rare_note>(std::forward<Note>(n)));
+        hand_over(std::forward<F>(also));
     }
 
     void finish(std::error_code error) { // With the mutex held.
@@ -145,16 +224,30 @@ private:
         final_error = error;
     }
 
-    template <class Callback, class Note>
-    void remark(const Callback& listener, Note n) {
+    // Nobody else writes there, so that to look whether there is anything takes no lock.
+    void remember_failure(packet_id id, std::error_code error) {
+        if (!error && failed.size() == 0) return;
         const std::lock_guard lock(mutex);
-        if (!listener || remarks == max_remarks) return;
-        ++remarks;
-        notes.emplace_back(std::move(n));
-        changed.notify_all();
+        if (error) failed.set(id, error);
+        else failed.erase(id); // Of an earlier message with this identifier.
     }
 
-    std::atomic<bool> wants_packets_{false};
+    template <class Callback, class Note>
+    void remark(Callback callbacks::*listener, Note n) {
+        {
+            const std::lock_guard lock(mutex);
+            if (!((*callbacks_).*listener) || remarks == max_remarks) return;
+            ++remarks;
+        }
+        add(std::move(n), [] {});
+    }
+
+    std::shared_ptr<const callbacks> callbacks_ = std::make_shared<callbacks>();
+    std::atomic<const callbacks*> latest_{callbacks_.get()};
+    std::atomic<bool> wants_packets_{false}, wants_outcomes_{false};
+    counter outcomes_noted_{0}, outcomes_told_{0};
+    std::vector<note> turn_{}; // Guarded by the client's lock, as is what follows.
+    std::size_t turn_size_ = 0, turn_settled_ = 0;
 };
 
 } // namespace detail

@@ -97,7 +97,6 @@ public:
     /// Calls `f` with a line for every packet, "> " before those sent and "< " before those received. Runs on
     /// the loop.
     void enable_logger(std::function<void(std::string_view)> f) {
-        loop_->queue.set_wants_packets(static_cast<bool>(f));
         set(&detail::callbacks::on_log, std::move(f));
     }
     /// Lines go to std::clog.
@@ -145,7 +144,6 @@ public:
     /// Messages are acknowledged by ack() only.
     void manual_ack_set(bool manual) {
         impl().set_manual_ack(manual);
-        const std::lock_guard lock(loop_->queue.mutex);
         loop_->manual_ack = manual;
     }
 
@@ -202,7 +200,7 @@ public:
                                     *answer = disconnect_status{error, left};
                                     l->queue.changed.notify_all();
                                 });
-        l->pump_until([&] { return answer->has_value() && (l->queue.notes.empty() || l->destroyed); });
+        l->pump_until([&] { return answer->has_value() && (l->queue.all_told() || l->destroyed); });
         return **answer;
     }
 
@@ -258,7 +256,7 @@ public:
         std::error_code error;
         l->run_until([&] {
             error = l->queue.final_error;
-            return l->destroyed || (l->queue.is_final && l->queue.notes.empty());
+            return l->destroyed || (l->queue.is_final && l->queue.all_told());
         });
         return error;
     }
@@ -269,11 +267,7 @@ public:
     /// on_publish tells the outcome of exactly this message later. Refused messages have no outcome.
     publish_result publish(std::string_view topic, bytes_view payload = {}, qos level = qos::at_most_once,
                            bool retain = false, const properties<packet_type::publish>& props = {}) {
-        {
-            const std::lock_guard lock(loop_->queue.mutex);
-            if (loop_->queue.published_notes >= detail::callback_queue::max_published)
-                return {publish_status::queue_full, 0};
-        }
+        if (!loop_->queue.has_room()) return {publish_status::queue_full, 0};
         return impl().publish(
             {.qos = level, .retain = retain, .topic = topic, .props = props, .payload = payload},
             detail::observer_tag);
@@ -298,8 +292,8 @@ public:
                 return errc::timed_out;
         }
         const std::lock_guard lock(loop_->queue.mutex);
-        const auto found = loop_->queue.failed.find(mid);
-        return found == loop_->queue.failed.end() ? std::error_code{} : found->second;
+        const std::error_code* found = mid == 0 ? nullptr : loop_->queue.failed.find(packet_id{mid});
+        return found ? *found : std::error_code{};
     }
 
     struct subscribe_status {
@@ -378,19 +372,17 @@ private:
     template <class... Args>
     void set(detail::callback<Args...> detail::callbacks::*which, std::function<void(Args...)> f) {
         auto shared = f ? std::make_shared<const std::function<void(Args...)>>(std::move(f)) : nullptr;
-        const std::lock_guard lock(loop_->queue.mutex);
-        (loop_->queue.callbacks.*which).swap(shared);
+        loop_->queue.change_callbacks([&](detail::callbacks& all) { all.*which = std::move(shared); });
     }
 
     template <class F>
     void change_filters(F&& change) {
-        decltype(loop_->queue.callbacks.by_filter) before; // Dies unlocked: callbacks may own anything.
-        const std::lock_guard lock(loop_->queue.mutex);
-        auto& current = loop_->queue.callbacks.by_filter;
-        using map = std::remove_const_t<std::remove_reference_t<decltype(*current)>>;
-        auto changed = current ? std::make_shared<map>(*current) : std::make_shared<map>();
-        change(*changed);
-        before = std::exchange(current, std::move(changed));
+        loop_->queue.change_callbacks([&](detail::callbacks& all) {
+            using map = std::remove_const_t<std::remove_reference_t<decltype(*all.by_filter)>>;
+            auto changed = all.by_filter ? std::make_shared<map>(*all.by_filter) : std::make_shared<map>();
+            change(*changed);
+            all.by_filter = std::move(changed);
+        });
     }
 
     template <class Packet>

@@ -58,7 +58,7 @@ public:
     void run_until(Done&& done) {
         std::unique_lock lock(queue.mutex);
         while (!done())
-            if (!queue.notes.empty() && !destroyed) run_one(lock);
+            if (!queue.all_told() && !destroyed) run_some(lock);
             else queue.changed.wait(lock);
     }
 
@@ -120,12 +120,13 @@ public:
     asio::io_context io{1};
     asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
     callback_queue queue{};
-    bool manual_ack; // Guarded by the queue's mutex.
+    std::atomic<bool> manual_ack;
     async_type async;
     std::mutex threads{}; // Guards the two thread objects.
     std::thread io_thread{}, loop_thread{};
     std::atomic<bool> loop_taken{false};
-    bool stop_loop = false, destroyed = false;    // Guarded by the queue's mutex, as is all below.
+    std::atomic<bool> stop_loop{false}, destroyed{false}; // Changed with the queue's mutex held.
+    // Guarded by the queue's mutex:
     std::uint64_t connects_told = 0; // The latest connect() whose outcome on_connect has been told.
     std::error_code connect_error{};              // That outcome.
     id_table<delivery> to_be_acknowledged{}; // Given to the application, which calls ack() for it.
@@ -177,30 +178,67 @@ private:
         return inside;
     }
 
-    // Takes one note and tells the user, with the lock released meanwhile.
-    void run_one(std::unique_lock<std::mutex>& lock) {
-        auto note = std::move(queue.notes.front());
-        queue.notes.pop_front();
+    using current_callbacks = callback_queue::current_callbacks;
+
+    // Tells the user some of what there is, with the lock released meanwhile: at least one note, at most one
+    // that may be what done() waits for.
+    void run_some(std::unique_lock<std::mutex>& lock) {
+        if (next_note_ == notes_.size()) take_notes();
+        lock.unlock();
         std::exception_ptr thrown;
         {
             const inside_callback inside(this);
-            const callbacks mine =
-                queue.callbacks; // Dies unlocked too: it may be the last to own a callback.
-            lock.unlock();
+            current_callbacks callbacks(queue); // Dies unlocked too: it may be the last to own a callback.
             try {
-                std::visit([&](auto& n) { tell(mine, n); }, note);
+                while (tell_next(callbacks) && next_note_ != notes_.size() && !is_interrupted()) {}
             } catch (...) {
                 thrown = std::current_exception();
             }
         }
         lock.lock();
-        told(note);
+        queue.is_telling = next_note_ != notes_.size();
+        queue.changed.notify_all();
         if (thrown) std::rethrow_exception(thrown);
     }
 
+    bool is_interrupted() const { return stop_loop || destroyed; }
+
+    void take_notes() { // With the lock held.
+        notes_.clear();
+        notes_.swap(queue.notes);
+        next_note_ = 0;
+        queue.is_telling = true;
+    }
+
+    // False: somebody may wait for this one. What throws has been told all the same.
+    bool tell_next(current_callbacks& c) {
+        callback_queue::note& next = notes_[next_note_];
+        if (auto* const run = std::get_if<callback_queue::message_note>(&next)) {
+            if (--run->count == 0) ++next_note_;
+            tell_message(c.get());
+            return true;
+        }
+        ++next_note_;
+        if (const auto* const n = std::get_if<callback_queue::published_note>(&next)) {
+            queue.outcome_told();
+            call(c.get().on_publish, n->mid, n->error);
+            return true;
+        }
+        const auto rare = std::get<std::unique_ptr<callback_queue::rare_note>>(std::move(next));
+        const told_at_last at_end{*this, *rare};
+        std::visit([&](auto& n) { tell(c.get(), n); }, *rare);
+        return false;
+    }
+
+    struct told_at_last {
+        client_loop& loop;
+        const callback_queue::rare_note& note;
+        ~told_at_last() { loop.told(note); }
+    };
+
     template <class Callback, class... Args>
     static void call(const Callback& f, const Args&... args) {
-        if (f && *f) (*f)(args...);
+        if (f) (*f)(args...);
     }
 
     void tell(const callbacks& c, const callback_queue::connect_note& n) {
@@ -208,9 +246,6 @@ private:
         if (!r.error || r.error.category() == reason_category()) call(c.on_connect, r);
     }
     void tell(const callbacks& c, const disconnect_result& r) { call(c.on_disconnect, r); }
-    void tell(const callbacks& c, const callback_queue::published_note& n) {
-        call(c.on_publish, n.mid, n.error);
-    }
     void tell(const callbacks& c, const oversized_message& m) { call(c.on_oversized, m); }
     void tell(const callbacks& c, const callback_queue::log_note& n) {
         call(c.on_log, std::string_view(n.line));
@@ -232,7 +267,7 @@ private:
         }
     };
 
-    void tell(const callbacks& c, const callback_queue::message_note&) {
+    void tell_message(const callbacks& c) {
         const message_in_hand mine(*this);
         if (async.implementation().is_leaving()) {
             const std::lock_guard lock(queue.mutex);
@@ -241,7 +276,7 @@ private:
         }
         const auto m = async.implementation().try_receive();
         if (!m) return;
-        const bool manual = is_manual();
+        const bool manual = manual_ack;
         if (manual) leave_to_user(*m);
         try {
             hand_over(c, *m);
@@ -264,19 +299,14 @@ private:
         if (!matched) call(c.on_message, m);
     }
 
-    bool is_manual() {
-        const std::lock_guard lock(queue.mutex);
-        return manual_ack;
-    }
-
     // Acknowledged by ack(), if at all.
     void leave_to_user(const received_message& m) {
         const std::lock_guard lock(queue.mutex);
         if (m.mid != 0) to_be_acknowledged.set(packet_id{m.mid}, m.delivery);
     }
 
-    void told(const callback_queue::note& note) { // With the lock held.
-        if (std::holds_alternative<callback_queue::published_note>(note)) --queue.published_notes;
+    void told(const callback_queue::rare_note& note) {
+        const std::lock_guard lock(queue.mutex);
         if (std::holds_alternative<callback_queue::log_note>(note) ||
             std::holds_alternative<oversized_message>(note))
             --queue.remarks;
@@ -284,18 +314,13 @@ private:
             connects_told = n->attempt;
             connect_error = n->result.error;
         }
-        queue.changed.notify_all();
     }
 
     void report(std::exception_ptr e) {
-        callback<std::exception_ptr> hook;
-        {
-            const std::lock_guard lock(queue.mutex);
-            hook = queue.callbacks.on_exception;
-        }
         const inside_callback inside(this);
+        current_callbacks callbacks(queue);
         try {
-            if (hook && *hook) return (*hook)(e);
+            if (const auto& hook = callbacks.get().on_exception) return (*hook)(e);
             std::rethrow_exception(e);
         } catch (const std::exception& what) { // Of the hook itself, too: nobody is left to be told.
             std::cerr << "inflight: a callback has thrown: " << what.what() << '\n';
@@ -303,6 +328,10 @@ private:
             std::cerr << "inflight: a callback has thrown\n";
         }
     }
+
+    // Of the thread that has the loop: what it has taken from the queue, and how far it has come.
+    std::vector<callback_queue::note> notes_{};
+    std::size_t next_note_ = 0;
 };
 
 } // namespace inflight::detail
