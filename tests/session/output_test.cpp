@@ -92,9 +92,11 @@ TEST_CASE("output: written may end anywhere", "[session]") {
 
 TEST_CASE("output: bytes given to keep live until what refers to them has been written", "[session]") {
     output_queue output; // AddressSanitizer watches.
-    std::string one(5000, 'x'), two(5000, 'y');
-    CHECK(output.add_bytes(one));
-    CHECK(output.add_bytes(two));
+    byte_buffer one, two;
+    one.assign(std::string(5000, 'x'));
+    two.assign(std::string(5000, 'y'));
+    CHECK(output.add_bytes(one.view()));
+    CHECK(output.add_bytes(two.view()));
     output.keep(std::move(one));
     const auto pieces = output.next();
     output.keep(std::move(two)); // Handed out already.

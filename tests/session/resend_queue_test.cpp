@@ -20,6 +20,7 @@ std::vector<unsigned> ids(resend_queue& queue, stage at, qos level = qos::at_lea
 
 slot add(resend_queue& queue, unsigned n, std::string_view payload = "payload", qos level = qos::at_least_once) {
     const slot s = queue.add(stage::waiting, id(n), level);
+    queue[s].tag = 1; // Somebody asks for its outcome.
     const publish p{.qos = level, .topic = "t", .id = id(n), .payload = payload};
     queue.encode(s, p, protocol_version::v5, *measure_packet(p, protocol_version::v5));
     return s;
@@ -84,25 +85,31 @@ TEST_CASE("resend_queue: counts the bytes of all packets it holds", "[session]")
     queue.move_last(two, stage::in_flight);
     CHECK(queue.of(stage::waiting).bytes == 0);
     CHECK(queue.of(stage::in_flight).bytes == second);
-    CHECK(queue.take_bytes(two, true).size() == second);
+    queue.settle(two, errc::none, {}, 0);
     CHECK(queue.bytes() == 0);
     const slot three = queue.add(stage::waiting, id(3), qos::at_least_once);
     queue.restore(three, 77, "stored", protocol_version::v5);
     CHECK(queue.bytes() == 6);
-    CHECK(queue.take_bytes(three, false).empty());
+}
+
+TEST_CASE("resend_queue: settle hands back bytes that the output still refers to", "[session]") {
+    resend_queue queue;
+    const slot referred = add(queue, 1, std::string(5000, 'x')), other = add(queue, 2, std::string(5000, 'y'));
+    queue[referred].written_at = 100;
+    CHECK(queue.settle(referred, errc::none, {}, 99).size() > 5000);
+    CHECK(queue.settle(other, errc::none, {}, 0).empty());
+    CHECK(queue[other].bytes.empty());
     CHECK(queue.bytes() == 0);
 }
 
-TEST_CASE("resend_queue: settle hands back bytes that the output still refers to, or that are large",
-          "[session]") {
+TEST_CASE("resend_queue: a record that nobody asks for is free as soon as it is settled", "[session]") {
     resend_queue queue;
-    const slot referred = add(queue, 1, std::string(5000, 'x')), large = add(queue, 2, std::string(5000, 'y')), small = add(queue, 3);
-    queue[referred].written_at = 100;
-    CHECK(queue.settle(referred, errc::none, {}, 99).size() > 5000);
-    CHECK(queue.settle(large, errc::none, {}, 0).size() > 5000);
-    CHECK(queue.settle(small, errc::none, {}, 0).empty());
-    CHECK(queue[small].bytes.empty());
-    CHECK(queue.bytes() == 0);
+    const slot asked = add(queue, 1), not_asked = add(queue, 2);
+    queue[not_asked].tag = 0;
+    queue.settle(asked, errc::none, {}, 0);
+    queue.settle(not_asked, errc::none, {}, 0);
+    CHECK(ids(queue, stage::settled) == std::vector<unsigned>{1});
+    CHECK(add(queue, 3) == not_asked);
 }
 
 TEST_CASE("resend_queue: sequence goes on behind what a store had", "[session]") {
@@ -113,21 +120,39 @@ TEST_CASE("resend_queue: sequence goes on behind what a store had", "[session]")
     CHECK(queue[add(queue, 2)].sequence == 501);
 }
 
-TEST_CASE("resend_queue: after a burst that is over it holds no memory for it, and works on", "[session]") {
+TEST_CASE("resend_queue: a free slot keeps its buffer for the next message until trim()", "[session]") {
     resend_queue queue;
-    for (int round = 0; round != 3; ++round) {
+    const auto burst = [&](unsigned count, std::size_t size) {
         std::vector<slot> slots;
-        for (unsigned n = 1; n <= 3000; ++n) slots.push_back(add(queue, n));
-        CHECK(queue.waiting() == 3000);
+        for (unsigned n = 1; n <= count; ++n) slots.push_back(add(queue, n, std::string(size, 'x')));
         for (const slot s : slots) {
             queue.settle(s, errc::none, {}, 0);
             queue.release(s);
         }
-        CHECK(queue.unsettled() == 0);
-        CHECK(queue.bytes() == 0);
         CHECK(queue.find(id(7)) == resend_queue::nil);
-        CHECK(queue.of(stage::free).empty()); // Given back.
-    }
+    };
+    const auto kept = [&](unsigned count) { // How much of it there is.
+        std::size_t bytes = 0;
+        std::vector<slot> slots;
+        for (unsigned n = 1; n <= count; ++n) {
+            slots.push_back(queue.add(stage::waiting, id(n), qos::at_least_once));
+            bytes += queue[slots.back()].bytes.capacity();
+        }
+        for (const slot s : slots) queue.settle(s, errc::none, {}, 0);
+        return bytes;
+    };
+    burst(3000, 100);
+    CHECK(kept(3000) >= 3000 * 100);
+    queue.trim();
+    CHECK(kept(1) == 0);
+    CHECK(add(queue, 9999) == 1); // The first slot of all: even the slots have been given back.
+    burst(3000, 100);
+    queue.trim(); // With one message in flight.
+    CHECK(queue.find(id(9999)) == 1);
+    CHECK(kept(3000) == 0);
+    burst(1000, 16384); // Too much to be kept in the long run.
+    CHECK(kept(1000) > resend_queue::kept_large / 2);
+    CHECK(kept(1000) <= resend_queue::kept_large);
 }
 
 TEST_CASE("resend_queue: lists and table agree over a random life", "[session]") {

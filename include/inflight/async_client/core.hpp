@@ -27,7 +27,8 @@ public:
 
     publish_result publish(const inflight::publish& p, operation tag) {
         const lock_type lock(mutex_);
-        const publish_result r = session_.publish(p, tag, preferred_, clock::now());
+        const time_point now = p.props.empty() ? this->turn_time() : clock::now(); // It may have an expiry.
+        const publish_result r = session_.publish(p, tag, preferred_, now);
         if (r) schedule_flush();
         return r;
     }
@@ -235,7 +236,7 @@ private:
     // The session's outputs.
 
     void settle_events() override {
-        while (auto e = session_.next_event())
+        while (event::any* const e = session_.next_event())
             std::visit([this](auto& one) { this->on(one); }, *e);
     }
 

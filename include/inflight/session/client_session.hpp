@@ -52,7 +52,7 @@ public:
     /// packet is not there yet, or when the connection is closing. Its events borrow from `bytes`: take them
     /// before the next call.
     std::size_t received(std::string_view bytes, time_point now) {
-        assert(!event_);
+        assert(is_told_);
         if (link_.at == link::phase::closed || link_.at == link::phase::closing) return 0;
         keep_alive_.received(now);
         if (skip_ != 0) return skip(bytes);
@@ -81,7 +81,7 @@ public:
         incoming_.closed();
         requests_.closed();
         link_.close();
-        event_.reset();
+        is_told_ = true;
         skip_ = 0;
     }
 
@@ -90,7 +90,9 @@ public:
         if (!link_.is_connected()) return;
         const bool paused = paused_at_.has_value();
         switch (keep_alive_.deadline_reached(paused, now)) {
-            case keep_alive::due::ping:
+            case keep_alive::due::ping: // For a while nothing has been sent, or nothing has come.
+                outgoing_.trim();
+                link_.output.trim();
                 link_.send(pingreq{});
                 ping_end_ = link_.output.end_position();
                 break;
@@ -187,11 +189,16 @@ public:
     /// The store has committed everything up to this ticket.
     void committed(std::uint64_t ticket) { link_.output.committed(ticket); }
 
-    std::optional<event::any> next_event() {
-        if (event_) return std::exchange(event_, std::nullopt);
-        if (auto e = outgoing_.next_settled()) return *e;
-        if (auto e = requests_.next_replied()) return *std::move(e);
-        return std::nullopt;
+    /// What happened, one after the other; null when there is nothing more. Good until the next call, and
+    /// what it borrows until the next received().
+    event::any* next_event() {
+        if (is_told_) {
+            if (auto e = outgoing_.next_settled()) event_ = *e;
+            else if (auto r = requests_.next_replied()) event_ = *std::move(r);
+            else return nullptr;
+        }
+        is_told_ = true;
+        return &event_;
     }
 
     /// When to call deadline_reached(), unless something else happens before: messages expire while there is
@@ -268,6 +275,12 @@ private:
         return props;
     }
 
+    template <class Event>
+    void tell(const Event& e) {
+        event_ = e;
+        is_told_ = false;
+    }
+
     // Until CONNACK there is nothing else. [v5:MQTT-3.2.0-1] [v3:MQTT-3.2.0-1]
     void on_first_packet(const frame& f, time_point now) {
         if (f.type() == packet_type::disconnect && link_.v5()) return (void)on_disconnect(f);
@@ -278,11 +291,11 @@ private:
         if (!p) return link_.fail(p.error());
         connack_ = *p;
         if (old_form || connack_.reason == reason_code::unsupported_protocol_version) {
-            event_ = event::refused{&connack_, old_form ? protocol_version::v3_1_1 : link_.version, true};
+            tell(event::refused{&connack_, old_form ? protocol_version::v3_1_1 : link_.version, true});
             return link_.fail(errc::version_refused);
         }
         if (connack_.reason != reason_code::success) { // [v3:U3-04]
-            event_ = event::refused{&connack_, link_.version, false};
+            tell(event::refused{&connack_, link_.version, false});
             return link_.fail(errc::connection_refused); // [v5:MQTT-3.2.2-7]
         }
         on_connack(now);
@@ -310,7 +323,7 @@ private:
         const bool resumed = connack_.session_present;
         const bool lost = !resumed && was_connected_; // [v5:MQTT-3.2.2-5]
         incoming_.connected(resumed);
-        event_ = event::connected{&connack_, link_.version, resumed, lost};
+        tell(event::connected{&connack_, link_.version, resumed, lost});
         has_state_ = was_connected_ = true;
         // A CONNACK that was lost on its way may have been that of a new session, without our subscriptions.
         const bool unsure = std::exchange(unanswered_connects_, 0) > 1;
@@ -341,7 +354,7 @@ private:
         if (!p) return p.error();
         if (p->qos > link_.limits.maximum_qos) return errc::qos_not_supported; // [v5:U5-17]
         const auto arrival = incoming_.publish(*p);
-        if (arrival.deliver) event_ = event::message{*p, arrival.delivery};
+        if (arrival.deliver) tell(event::message{*p, arrival.delivery});
         return arrival.error;
     }
 
@@ -386,7 +399,7 @@ private:
         if (p->props.has(property_id::session_expiry_interval))
             return errc::property_not_allowed; // [v5:MQTT-3.14.2-2]
         disconnect_ = *p;
-        event_ = event::disconnected{&disconnect_};
+        tell(event::disconnected{&disconnect_});
         link_.fail(errc::server_disconnected); // Which sends nothing in answer.
         return errc::none;
     }
@@ -412,7 +425,7 @@ private:
         }
         const auto arrival = incoming_.publish(p);
         if (arrival.deliver) {
-            event_ = event::oversized{p.topic, total};
+            tell(event::oversized{p.topic, total});
             incoming_.acknowledge(arrival.delivery, reason_code::success);
         }
         skip_ = total;
@@ -434,7 +447,8 @@ private:
     requests requests_{link_, ids_, options_};
     keep_alive keep_alive_{};
     std::chrono::seconds announced_keep_alive_{0}; // By CONNECT: what is set later is for the next one.
-    std::optional<event::any> event_{};
+    event::any event_{};
+    bool is_told_ = true; // event_ has been handed out.
     connack connack_{};
     inflight::disconnect disconnect_{};
     std::uint64_t ping_end_ = 0; // Position in the output behind the latest PINGREQ.

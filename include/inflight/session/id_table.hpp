@@ -3,7 +3,6 @@
 
 #include <inflight/codec/types.hpp>
 
-#include <bit>
 #include <cassert>
 #include <optional>
 #include <utility>
@@ -11,9 +10,10 @@
 
 namespace inflight {
 
-/// Open addressing, at most half full. Identifiers come in long runs, which Fibonacci hashing spreads evenly:
-/// the identifier itself as hash would make one cluster of a run, and every erase() a walk to its end.
-/// Allocates only when it grows.
+/// Open addressing, at most half full. Identifiers come in long runs, so each is its own hash: a run lies
+/// side by side in memory. Entries keep the order of their homes (Robin Hood hashing), so that erase() stops
+/// at the first one that is at home, in a run at once. Identifiers that collide, as a hostile peer may choose
+/// them, cost a walk along the entries beside them. Allocates only when it grows.
 template <class Value>
 class id_table {
 public:
@@ -42,14 +42,10 @@ public:
             if (places_[hole].id == packet_id::none) return false;
             hole = next(hole);
         }
-        // Pull back whatever had been pushed past the hole.
-        for (std::size_t i = next(hole); places_[i].id != packet_id::none; i = next(i)) {
-            const std::size_t wanted = home(places_[i].id), mask = places_.size() - 1;
-            if (((i - wanted) & mask) >= ((i - hole) & mask)) {
-                places_[hole] = std::move(places_[i]);
-                hole = i;
-            }
-        }
+        // Pull back whatever had been pushed away from home.
+        for (std::size_t i = next(hole); places_[i].id != packet_id::none && i != home(places_[i].id);
+             hole = std::exchange(i, next(i)))
+            places_[hole] = std::move(places_[i]);
         places_[hole] = place{};
         --size_;
         return true;
@@ -73,29 +69,31 @@ private:
         Value value{};
     };
 
-    std::size_t home(packet_id id) const {
-        return static_cast<std::uint32_t>(number(id) * 0x9E37'79B1u) >> shift_;
-    }
-    std::size_t next(std::size_t i) const { return (i + 1) & (places_.size() - 1); }
+    std::size_t mask() const { return places_.size() - 1; }
+    std::size_t home(packet_id id) const { return number(id) & mask(); }
+    std::size_t next(std::size_t i) const { return (i + 1) & mask(); }
+    std::size_t distance_from_home(std::size_t i) const { return (i - home(places_[i].id)) & mask(); }
 
     Value& insert(packet_id id, Value value) {
         std::size_t i = home(id);
-        while (places_[i].id != packet_id::none) i = next(i);
-        places_[i] = place{id, std::move(value)};
+        for (std::size_t distance = 0;
+             places_[i].id != packet_id::none && distance_from_home(i) >= distance; ++distance)
+            i = next(i);
+        place moving{id, std::move(value)};
+        for (std::size_t at = i; moving.id != packet_id::none; at = next(at))
+            std::swap(moving, places_[at]); // Each goes one further, up to the first empty place.
         return places_[i].value;
     }
 
     void grow() {
         std::vector<place> old(places_.empty() ? 16 : places_.size() * 2);
         old.swap(places_);
-        shift_ = 32 - std::countr_zero(places_.size());
         for (place& p : old)
             if (p.id != packet_id::none) insert(p.id, std::move(p.value));
     }
 
     std::vector<place> places_{};
     std::size_t size_ = 0;
-    int shift_ = 32; // What is left of 32 bits are the bits of a place's index.
 };
 
 } // namespace inflight

@@ -35,8 +35,8 @@ public:
         const protocol_version version = online ? link_.version : preferred;
         p.dup = false;
         p.id = p.qos == qos::at_most_once ? packet_id::none : packet_id{1}; // To measure with.
-        if (p.props.has(property_id::topic_alias) ||
-            p.props.has(property_id::subscription_identifier)) // [v5:MQTT-3.3.4-6]
+        if (!p.props.empty() && (p.props.has(property_id::topic_alias) ||
+                                 p.props.has(property_id::subscription_identifier))) // [v5:MQTT-3.3.4-6]
             return {publish_status::invalid_argument, 0};
         const result<measure> size =
             measure_packet(p, version, online ? link_.limits.maximum_packet_size : wire::packet_max);
@@ -68,12 +68,16 @@ public:
             }
             return accepted;
         }
-        const slot s = queue_.add(stage::waiting, is_taken ? id : packet_id::none, p.qos);
+        const slot s = queue_.add(at_once ? stage::in_flight : stage::waiting,
+                                  is_taken ? id : packet_id::none, p.qos);
         queue_.encode(s, p, version, *size);
         queue_[s].tag = tag;
+        if (at_once) {
+            sent(s, now);
+            return accepted;
+        }
         keep(s);
-        if (at_once) send(s, now);
-        else if (const auto expiry = p.props.template get<property_id::message_expiry_interval>())
+        if (const auto expiry = p.props.template get<property_id::message_expiry_interval>())
             begin_expiry(s, now + std::chrono::seconds(*expiry));
         return accepted;
     }
@@ -229,6 +233,9 @@ public:
         ack_due_ += std::chrono::duration_cast<time_point::duration>(by);
     }
 
+    /// A burst is over: gives back the memory it took.
+    void trim() { queue_.trim(); }
+
     void limits_changed(time_point now) {
         send_waiting(now);
         watch_oldest(now);
@@ -343,7 +350,7 @@ private:
         if (r.expires <= now) return errc::message_expired;
         const bool expires = r.expires != time_point::max() && link_.v5();
         if (r.version != link_.version || expires) {
-            const std::string old = queue_[s].bytes;
+            const std::string old(r.bytes.view());
             inflight::publish p = *decode_as<inflight::publish>(*next_frame(old, r.version), r.version);
             properties<packet_type::publish> props(p.props);
             if (expires) { // Lowered by the time it has waited here, in whole seconds; at least one is left.
@@ -357,7 +364,7 @@ private:
         }
         if (queue_[s].bytes.size() > link_.limits.maximum_packet_size)
             return errc::packet_too_large; // [v5:MQTT-3.2.2-15]
-        return refusal(r.qos, (static_cast<unsigned char>(r.bytes.front()) & 1) != 0);
+        return refusal(r.qos, (static_cast<unsigned char>(r.bytes.view().front()) & 1) != 0);
     }
 
     // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6] Each takes a unit of the send quota,
@@ -378,29 +385,28 @@ private:
 
     void put(outgoing_record& r, bool dup) {
         constexpr char dup_bit = 0x08;
-        const bool refers =
-            dup ? link_.output.add_bytes(r.bytes, static_cast<char>(r.bytes.front() | dup_bit))
-                : link_.output.add_bytes(r.bytes);
-        if (refers) r.written_at = link_.output.end_position();
+        const std::string_view bytes = r.bytes.view();
+        const bool refers = dup ? link_.output.add_bytes(bytes, static_cast<char>(bytes.front() | dup_bit))
+                                : link_.output.add_bytes(bytes);
+        if (refers || r.qos == qos::at_most_once) r.written_at = link_.output.end_position();
     }
 
+    // What has waited.
     void send(slot s, time_point now) {
         if (const errc bad = prepare(s, now); bad != errc::none) return settle(s, bad, {});
         end_expiry(s); // What has been sent does not expire any more. [v5:MQTT-4.3.3-7]
+        queue_.move_last(s, queue_[s].qos == qos::at_most_once ? stage::writing : stage::in_flight);
+        sent(s, now);
+    }
+
+    // Goes to the output, and awaits its acknowledgement from now on.
+    void sent(slot s, time_point now) {
         outgoing_record& r = queue_[s];
-        if (r.qos == qos::at_most_once) {
-            const bool refers = link_.output.add_bytes(r.bytes);
-            std::string bytes = queue_.take_bytes(s, refers);
-            if (refers) link_.output.keep(std::move(bytes));
-            r.written_at = link_.output.end_position();
-            queue_.move_last(s, stage::writing);
-            return;
-        }
         put(r, r.dup);
+        if (r.qos == qos::at_most_once) return;
         r.dup = false;
         count(r);
         r.state = r.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
-        queue_.move_last(s, stage::in_flight);
         keep(s);
         watch_oldest(now);
     }
@@ -417,10 +423,8 @@ private:
         if (action == forget_in_store && r.qos != qos::at_most_once) store_.forget(r.sequence);
         if (action == keep_in_store && is_open_at_server(r)) abandoned_.push_back(r.id);
         else if (r.id != packet_id::none) ids_.release(r.id); // [v5:U5-25]
-        const bool is_referred_to = r.written_at > link_.output.written_position();
-        std::string bytes = queue_.settle(s, error, reason, link_.output.written_position());
-        if (is_referred_to && !bytes.empty()) link_.output.keep(std::move(bytes));
-        if (queue_[s].tag == 0) queue_.release(s); // Nobody asked.
+        byte_buffer bytes = queue_.settle(s, error, reason, link_.output.written_position());
+        if (!bytes.empty()) link_.output.keep(std::move(bytes));
     }
 
     void settle_written() {
@@ -437,7 +441,7 @@ private:
     void keep(slot s) {
         const outgoing_record& r = queue_[s];
         if (r.qos == qos::at_most_once) return;
-        link_.output.rest_on(store_.keep({r.sequence, r.id, r.qos, r.state, r.version, r.bytes}));
+        link_.output.rest_on(store_.keep({r.sequence, r.id, r.qos, r.state, r.version, r.bytes.view()}));
     }
 
     // A store may have been damaged. What cannot be true is left out, and left in the store.

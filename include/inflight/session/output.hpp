@@ -2,8 +2,8 @@
 #pragma once
 
 #include <inflight/codec/encode.hpp>
+#include <inflight/session/byte_buffer.hpp>
 
-#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -51,7 +51,7 @@ public:
     }
 
     /// Owns bytes that may be referred to, as long as they are.
-    void keep(std::string&& bytes) { gathering_.kept.push_back(std::move(bytes)); }
+    void keep(byte_buffer&& bytes) { gathering_.kept.push_back(std::move(bytes)); }
 
     /// What gathers rests on a record whose commit has this ticket, and is withheld until committed(ticket).
     void rest_on(std::uint64_t ticket) { gathering_.ticket = std::max(gathering_.ticket, ticket); }
@@ -98,6 +98,12 @@ public:
         written_ = end_;
     }
 
+    /// A burst is over: gives back the memory it took.
+    void trim() {
+        for (byte_buffer* const b : {&gathering_.buffer, &handed_out_.buffer})
+            if (b->empty() && b->capacity() > 1024) b->release();
+    }
+
     bool empty() const { return written_ == end_; }
     std::size_t pending() const { return static_cast<std::size_t>(end_ - written_); }
     /// Positions, counted from the beginning of time: behind the last byte added, behind the last written.
@@ -111,10 +117,10 @@ private:
     };
 
     struct batch {
-        static constexpr std::size_t kept_capacity = 256 * 1024;
-        std::string buffer{};
+        static constexpr std::size_t kept_capacity = std::size_t{1} << 20;
+        byte_buffer buffer{};
         std::vector<piece> pieces{};
-        std::vector<std::string> kept{};
+        std::vector<byte_buffer> kept{};
         std::uint64_t ticket = 0;
 
         void swap(batch& other) noexcept {
@@ -125,7 +131,7 @@ private:
         }
         void reset() {
             buffer.clear();
-            if (buffer.capacity() > kept_capacity) buffer.shrink_to_fit();
+            if (buffer.capacity() > kept_capacity) buffer.release();
             pieces.clear();
             kept.clear();
             ticket = 0;
@@ -133,14 +139,11 @@ private:
     };
 
     char* grow(std::size_t size) {
-        std::string& buffer = gathering_.buffer;
-        const std::size_t before = buffer.size();
-        buffer.resize(before + size);
         if (gathering_.pieces.empty() || gathering_.pieces.back().external)
-            gathering_.pieces.push_back({nullptr, before, 0});
+            gathering_.pieces.push_back({nullptr, gathering_.buffer.size(), 0});
         gathering_.pieces.back().size += size;
         end_ += size;
-        return buffer.data() + before;
+        return gathering_.buffer.grow(size);
     }
 
     batch gathering_{}, handed_out_{};

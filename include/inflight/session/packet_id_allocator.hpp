@@ -20,7 +20,7 @@ public:
     /// The next free identifier, taken; none when all 65,535 are in use.
     packet_id allocate() {
         const packet_id id = next_free();
-        if (id != packet_id::none) take(id);
+        if (id != packet_id::none) set(id);
         return id;
     }
 
@@ -35,12 +35,7 @@ public:
     bool take(packet_id id) {
         assert(id != packet_id::none);
         if (in_use(id)) return false;
-        const std::size_t word = number(id) / 64u;
-        if (word >= used_.size()) used_.resize(word + 1, 0);
-        used_[word] |= bit(number(id));
-        if (used_[word] == full_word(word)) full_[word / 64] |= bit(word);
-        ++count_;
-        next_ = after(number(id));
+        set(id);
         return true;
     }
 
@@ -74,7 +69,17 @@ private:
         return word == 0 ? bits | 1 : bits;
     }
 
+    void set(packet_id id) {
+        const std::size_t word = number(id) / 64u;
+        if (word >= used_.size()) used_.resize(word + 1, 0);
+        used_[word] |= bit(number(id));
+        if (used_[word] == full_word(word)) full_[word / 64] |= bit(word);
+        ++count_;
+        next_ = after(number(id));
+    }
+
     packet_id next_free() const {
+        if (!in_use(packet_id{next_})) return packet_id{next_}; // As a rule.
         if (is_exhausted()) return packet_id::none;
         // In the word of next_, from next_ on; then the first word that is not full, from there around.
         const std::size_t start = next_ / 64u;

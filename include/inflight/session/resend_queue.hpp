@@ -2,6 +2,7 @@
 #pragma once
 
 #include <inflight/codec/encode.hpp>
+#include <inflight/session/byte_buffer.hpp>
 #include <inflight/session/flow.hpp>
 #include <inflight/session/id_table.hpp>
 #include <inflight/session/options.hpp>
@@ -27,7 +28,7 @@ enum class stage : std::uint8_t {
 struct outgoing_record {
     std::uint64_t sequence = 0; // Order of acceptance: key of order and of the store.
     operation tag = 0;
-    std::string bytes{};
+    byte_buffer bytes{};
     time_point expires = time_point::max(); // While it waits to be sent for the first time.
     std::uint64_t written_at = 0; // Position in the output behind the last byte that needs this record.
     std::uint32_t previous = 0, next = 0;   // In the list of its stage.
@@ -44,12 +45,13 @@ struct outgoing_record {
 
 /// Slots for records, a list for each stage in the order of sending, and a table from identifier to slot:
 /// nothing here searches, and in the steady state nothing allocates, since freed slots keep their buffers for
-/// the next message.
+/// the next message until trim(). The slot freed last is used first, while it is in the processor's cache.
 class resend_queue {
 public:
     using slot = std::uint32_t;
     static constexpr slot nil = 0; // Slot 0 is the head of no list and holds no record.
-    static constexpr std::size_t kept_capacity = 1024; // A freed slot keeps a buffer up to this size.
+    static constexpr std::size_t small = 1024; // A freed slot keeps a buffer of this size in any case.
+    static constexpr std::size_t kept_large = std::size_t{4} << 20; // Of others, this many bytes in all.
 
     struct list {
         slot first = nil, last = nil;
@@ -66,10 +68,10 @@ public:
             case stage::waiting_again: return waiting_again_;
             case stage::writing: return writing_;
             case stage::in_flight: return in_flight_;
-            case stage::settled: return settled_;
-            case stage::free: break;
+            case stage::settled:
+            case stage::free: break; // Free slots have no list of their own.
         }
-        return free_;
+        return settled_;
     }
 
     std::size_t never_sent() const { return waiting_.size + waiting_qos_0_.size; }
@@ -86,14 +88,7 @@ public:
 
     /// A new record at the end of the list `at`, with an empty buffer. Invalidates references to records.
     slot add(stage at, packet_id id, qos level) {
-        slot s = free_.first;
-        if (s != nil) {
-            unlink(free_, s);
-        } else {
-            if (records_.empty()) records_.resize(1);
-            s = static_cast<slot>(records_.size());
-            records_.emplace_back();
-        }
+        const slot s = take_free();
         outgoing_record& r = records_[s];
         r.sequence = ++last_sequence_;
         r.id = id;
@@ -118,57 +113,61 @@ public:
         link_last(of(at, r.qos), s);
     }
 
-    /// The record has its outcome, its identifier names nothing any more. Returns its bytes if an output that
-    /// has written up to `written_position` may still point to them, or if they are too large to be kept.
-    std::string settle(slot s, errc error, reason_code reason, std::uint64_t written_position) {
+    /// The record has its outcome, its identifier names nothing any more. It waits to be told, unless nobody
+    /// asked. Returns its bytes if an output that has written up to `written_position` may still point to
+    /// them.
+    byte_buffer settle(slot s, errc error, reason_code reason, std::uint64_t written_position) {
         outgoing_record& r = records_[s];
         if (r.id != packet_id::none) by_id_.erase(r.id);
-        std::string bytes = take_bytes(s, r.written_at > written_position);
+        unlink(of(r.at, r.qos), s);
+        byte_buffer bytes;
+        if (r.written_at > written_position) bytes.swap(r.bytes);
+        r.bytes.clear();
+        if (r.tag == 0) {
+            free(s);
+            return bytes;
+        }
         r.error = error;
         r.reason = reason;
-        move_last(s, stage::settled);
+        r.at = stage::settled;
+        link_last(settled_, s);
         return bytes;
     }
 
     /// The application knows, the slot is free.
     void release(slot s) {
         assert(records_[s].at == stage::settled);
-        outgoing_record& r = records_[s];
         unlink(settled_, s);
-        std::string buffer = std::move(r.bytes);
-        r = outgoing_record{};
-        r.bytes = std::move(buffer);
-        link_last(free_, s);
-        if (free_.size + 1 == records_.size() && free_.size > 1024) shrink();
+        free(s);
+    }
+
+    /// A burst is over: gives back the memory it took.
+    void trim() {
+        if (unsettled() + settled_.size == 0) {
+            records_ = std::vector<outgoing_record>();
+            by_id_.clear();
+            free_ = nil;
+        } else {
+            for (slot s = free_; s != nil; s = records_[s].next) records_[s].bytes.release();
+        }
+        large_ = 0;
     }
 
     /// Replaces the bytes of a record by the encoding of `p`, which has been measured.
     void encode(slot s, const publish& p, protocol_version version, measure size) {
         outgoing_record& r = records_[s];
         list& l = of(r.at, r.qos);
-        l.bytes -= r.bytes.size();
-        r.bytes.resize(size.total);
-        encode_measured(p, version, size, r.bytes.data());
-        r.version = version;
-        l.bytes += size.total;
-    }
-
-    /// The record needs its bytes no more. Returns them if the output refers to them, or if the buffer is too
-    /// large to be kept for the next message.
-    std::string take_bytes(slot s, bool is_referred_to) {
-        outgoing_record& r = records_[s];
-        of(r.at, r.qos).bytes -= r.bytes.size();
-        std::string bytes;
-        if (is_referred_to || r.bytes.capacity() > kept_capacity) bytes.swap(r.bytes);
+        l.bytes += size.total - r.bytes.size();
         r.bytes.clear();
-        return bytes;
+        encode_measured(p, version, size, r.bytes.grow(size.total));
+        r.version = version;
     }
 
     /// Fills a new record from a store.
     void restore(slot s, std::uint64_t sequence, std::string_view bytes, protocol_version version) {
         outgoing_record& r = records_[s];
         r.sequence = sequence;
-        r.bytes = bytes;
+        r.bytes.assign(bytes);
         r.version = version;
         of(r.at, r.qos).bytes += bytes.size();
         last_sequence_ = std::max(last_sequence_, sequence);
@@ -188,6 +187,26 @@ public:
     }
 
 private:
+    slot take_free() {
+        if (free_ == nil) {
+            if (records_.empty()) records_.resize(1);
+            records_.emplace_back();
+            return static_cast<slot>(records_.size() - 1);
+        }
+        const slot s = std::exchange(free_, records_[free_].next);
+        if (records_[s].bytes.capacity() > small) large_ -= records_[s].bytes.capacity();
+        return s;
+    }
+
+    void free(slot s) {
+        outgoing_record& r = records_[s];
+        if (r.bytes.capacity() > small) {
+            if (large_ + r.bytes.capacity() > kept_large) r.bytes.release();
+            else large_ += r.bytes.capacity();
+        }
+        r = outgoing_record{.bytes = std::move(r.bytes), .next = std::exchange(free_, s)};
+    }
+
     void link_last(list& l, slot s) {
         records_[s].previous = l.last;
         records_[s].next = nil;
@@ -205,16 +224,11 @@ private:
         l.bytes -= r.bytes.size();
     }
 
-    void shrink() { // After a burst that is over.
-        records_.clear();
-        records_.shrink_to_fit();
-        by_id_.clear();
-        free_ = {};
-    }
-
     std::vector<outgoing_record> records_{};
     id_table<slot> by_id_{};
-    list free_{}, waiting_{}, waiting_qos_0_{}, waiting_again_{}, writing_{}, in_flight_{}, settled_{};
+    list waiting_{}, waiting_qos_0_{}, waiting_again_{}, writing_{}, in_flight_{}, settled_{};
+    slot free_ = nil;       // The first of the free slots.
+    std::size_t large_ = 0; // Capacity of their buffers that are not small.
     std::uint64_t last_sequence_ = 0;
 };
 
