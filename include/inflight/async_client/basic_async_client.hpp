@@ -74,12 +74,15 @@ public:
     /// errc::downgraded_qos (delivered, but only at least once).
     /// Cancellation: stops waiting; the message goes its way. One that still waits for room is not published.
     template <class CompletionToken>
-    auto async_publish(message m, CompletionToken&& token) {
+    auto async_publish(message&& m, CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code, publish_ack)>(
-            [i = impl_](auto handler, message what) {
-                i->start_publish(std::move(what), std::move(handler));
-            },
-            token, std::move(m));
+            start_publish(), token, std::move(m));
+    }
+    /// As above. The message is copied only where the token starts the operation later.
+    template <class CompletionToken>
+    auto async_publish(const message& m, CompletionToken&& token) {
+        return asio::async_initiate<CompletionToken, void(std::error_code, publish_ack)>(start_publish(),
+                                                                                        token, m);
     }
 
     /// Subscribes to one filter.
@@ -206,6 +209,10 @@ public:
     impl& implementation() { return *impl_; }
 
 private:
+    auto start_publish() const {
+        return [i = impl_](auto handler, const message& m) { i->start_publish(m, std::move(handler)); };
+    }
+
     std::shared_ptr<impl> impl_;
 };
 

@@ -10,6 +10,8 @@
 
 #include <asio/dispatch.hpp>
 
+#include <list>
+
 namespace inflight::detail {
 
 template <class Transport, session_store Store, class Mutex>
@@ -21,7 +23,8 @@ public:
     using typename base::lock_type;
 
     core(asio::any_io_executor executor, client_options options, Store store)
-        : base(std::move(executor), std::move(options), std::move(store)) {}
+        : base(executor, std::move(options), std::move(store)),
+          completions_(std::make_shared<completion_queue<Mutex>>(std::move(executor))) {}
 
     // Wishes.
 
@@ -42,12 +45,12 @@ public:
     }
 
     template <class Handler>
-    void start_publish(message m, Handler handler) {
-        auto* op = make_pending<publish_ack>(std::move(handler), executor_);
+    void start_publish(const message& m, Handler handler) {
+        auto* op = make_pending<publish_ack>(std::move(handler), *completions_);
         const lock_type lock(mutex_);
         publish_result r{publish_status::queue_full};
         if (blocked_.empty()) r = session_.publish(m.packet(), op->tag(), preferred_, clock::now());
-        if (must_wait(r)) wait_for_room(op, std::move(m));
+        if (must_wait(r)) wait_for_room(op, m);
         else if (r) wait_in_session(op, packet_id{r.mid});
         else return op->complete(to_errc(r.status));
         schedule_flush();
@@ -55,7 +58,7 @@ public:
 
     template <class Packet, class Handler>
     void start_request(const Packet& p, Handler handler) {
-        auto* op = make_pending<subscribe_ack>(std::move(handler), executor_);
+        auto* op = make_pending<subscribe_ack>(std::move(handler), *completions_);
         const lock_type lock(mutex_);
         const result<packet_id> id = ask(p, op->tag());
         if (!id) return op->complete(id.error());
@@ -65,11 +68,11 @@ public:
 
     template <class Handler>
     void start_receive(Handler handler) {
-        auto* op = make_pending<received_message>(std::move(handler), executor_);
+        auto* op = make_pending<received_message>(std::move(handler), *completions_);
         const lock_type lock(mutex_);
         acknowledge_oldest_taken();
         if (!inbound_.empty()) {
-            op->complete({}, take());
+            give(op, inbound_.pop());
         } else if (final_error_) {
             op->complete(final_error_);
         } else {
@@ -82,10 +85,8 @@ public:
     std::optional<received_message> try_receive() {
         const lock_type lock(mutex_);
         if (inbound_.empty()) return std::nullopt;
-        received_message m = take();
-        taken_.pop_back(); // Its caller acknowledges it by name.
         schedule_flush();
-        return m;
+        return inbound_.pop();
     }
 
     std::error_code acknowledge(const delivery& d, reason_code reason) override {
@@ -185,6 +186,7 @@ protected:
         if (hook) asio::post(executor_, [hook, r = std::move(result)] { hook(r); });
     }
 
+    const std::shared_ptr<completion_queue<Mutex>> completions_;
     protocol_version preferred_ = protocol_version::v5; // What is not connected yet is checked against it.
     std::error_code final_error_{}; // Why there will be no connection any more, unless one is asked for anew.
 
@@ -208,9 +210,9 @@ private:
 
     // Cancelled before there is room, the message is not published.
     template <class Op>
-    void wait_for_room(Op* op, message m) {
+    void wait_for_room(Op* op, const message& m) {
         const auto id = std::make_shared<packet_id>(packet_id::none);
-        blocked_.emplace_back(op, std::move(m), id, clock::now());
+        blocked_.emplace_back(op, m, id, clock::now());
         on_cancellation(op, [op, tag = op->tag(), id](core& self) {
             const bool is_blocked =
                 std::erase_if(self.blocked_, [&](const blocked_publish& b) { return b.id == id; }) != 0;
@@ -256,21 +258,16 @@ private:
     void on(event::message& e) {
         if (handler_ && inbound_.empty() && receivers_.empty())
             return (void)this->direct_.emplace(e.packet, e.delivery);
-        received_message m;
-        static_cast<message&>(m) = own(e.packet);
-        m.dup = e.packet.dup;
-        m.mid = number(e.packet.id);
-        m.delivery = e.delivery;
-        const bool is_kept = m.qos != qos::at_most_once || !inbound_.is_full() ||
+        const bool is_kept = e.packet.qos != qos::at_most_once || !inbound_.is_full() ||
                              session_.version() != protocol_version::v5 ||
                              options_.on_inbound_overflow != inflight::inbound_overflow::drop_qos_0;
         if (!is_kept) return (void)++dropped_;
+        received_message m(e.packet, e.delivery);
         if (options_.manual_ack && m.qos != qos::at_most_once)
             m.handle = ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
+        if (!receivers_.empty()) return give(receivers_.pop(), std::move(m));
         inbound_.push(std::move(m));
         if (observer_) observer_->on_message_queued();
-        if (receivers_.empty()) return;
-        receivers_.pop()->complete({}, take());
     }
 
     void on(event::published& e) {
@@ -299,24 +296,22 @@ private:
 
     // Receiving.
 
-    received_message take() {
-        received_message m = inbound_.pop();
-        taken_.push_back(m.delivery);
-        return m;
+    void give(pending<received_message>* op, received_message&& m) {
+        taken_.push(m.delivery);
+        op->complete({}, std::move(m));
     }
 
     // Who asks for the next message has the one before: of those handed out, the oldest is acknowledged.
     void acknowledge_oldest_taken() {
         if (taken_.empty()) return;
-        const delivery d = taken_.front();
-        taken_.pop_front();
+        const delivery d = taken_.take();
         if (!options_.manual_ack)
             (void)session_.acknowledge(d); // Stale after a reconnect: then it comes again.
     }
 
-    std::deque<blocked_publish> blocked_{};
+    std::list<blocked_publish> blocked_{};
     waiters<received_message> receivers_{};
-    std::deque<delivery> taken_{}; // Handed out and not acknowledged yet.
+    numbered_queue<delivery> taken_{}; // Handed out and not acknowledged yet.
     std::error_code abandon_error_{};
     std::uint64_t dropped_ = 0;
 };

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <inflight/async_client/options.hpp>
+#include <inflight/session/numbered_queue.hpp>
 
-#include <deque>
 #include <functional>
 #include <memory>
 
@@ -53,6 +53,11 @@ struct received_message : message {
     std::uint16_t mid = 0;    // The packet identifier; 0 for QoS 0.
     inflight::delivery delivery{};
     ack_handle handle{};      // With manual_ack.
+
+    received_message() = default;
+    received_message(const publish& p, const inflight::delivery& d)
+        : message(p.topic, p.payload, p.qos, p.retain, properties<packet_type::publish>(p.props)),
+          dup(p.dup), mid(number(p.id)), delivery(d) {}
 };
 
 /// A message as it was received, borrowed: good until the handler that gets it returns.
@@ -81,23 +86,19 @@ public:
         return bytes_ >= 2 * max_bytes_ || messages_.size() >= 64 * max_messages_ + 65'536;
     }
 
-    void push(received_message m) {
+    void push(received_message&& m) {
         bytes_ += size_of(m);
-        messages_.push_back(std::move(m));
+        messages_.push(std::move(m));
     }
 
     /// Forgets all messages of this QoS.
     void drop(qos level) {
-        std::erase_if(messages_, [&](const received_message& m) {
-            if (m.qos != level) return false;
-            bytes_ -= size_of(m);
-            return true;
-        });
+        for (std::size_t n = size(); n != 0; --n)
+            if (received_message m = pop(); m.qos != level) push(std::move(m));
     }
 
     received_message pop() {
-        received_message m = std::move(messages_.front());
-        messages_.pop_front();
+        received_message m = messages_.take();
         bytes_ -= size_of(m);
         return m;
     }
@@ -109,7 +110,7 @@ private:
 
     std::size_t max_messages_, max_bytes_;
     std::size_t bytes_ = 0;
-    std::deque<received_message> messages_{};
+    detail::numbered_queue<received_message> messages_{};
 };
 
 } // namespace inflight

@@ -1,34 +1,35 @@
 // inflight/async_client/operation.hpp - a pending asynchronous operation: a handler, its type forgotten.
 //
 // Honours what is associated with the handler: its allocator for the memory, its executor for the call (which
-// keeps that executor's context busy meanwhile). The call is always posted, so that no user code runs inside
-// the client. (Debian 12's Asio has no any_completion_handler, which would do most of this.)
+// keeps that executor's context busy meanwhile). The call never comes from inside the client: by way of the
+// queue of completions on the client's executor, posted on any other. (Debian 12's Asio has no
+// any_completion_handler, which would do most of this.)
 #pragma once
 
-#include <asio/any_io_executor.hpp>
+#include <inflight/async_client/completions.hpp>
+
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/cancellation_type.hpp>
-#include <asio/post.hpp>
-#include <asio/prefer.hpp>
 #include <asio/recycling_allocator.hpp>
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <system_error>
-#include <tuple>
 
 namespace inflight::detail {
 
 /// The operation with result `Result`, waiting. complete() ends its life.
 template <class Result>
-class pending {
+class pending : public operation_base {
 public:
-    pending(const pending&) = delete;
-    pending& operator=(const pending&) = delete;
-
-    void complete(std::error_code error, Result result = {}) { complete_(this, error, std::move(result)); }
+    void complete(std::error_code error, Result&& result = {}) {
+        error_ = error;
+        result_ = std::move(result);
+        if (is_queued_) queue_.finish(*this);
+        else end(ending::post);
+    }
 
     /// Its name towards the session. Never 0, and even.
     std::uint64_t tag() const { return reinterpret_cast<std::uintptr_t>(this); }
@@ -37,19 +38,23 @@ public:
     }
 
 protected:
-    using function = void (*)(pending*, std::error_code, Result&&);
-    explicit pending(function end) : complete_(end) {}
+    pending(function run, completions& queue, bool is_queued)
+        : operation_base(run), queue_(queue), is_queued_(is_queued) {
+        if (is_queued) queue.begin();
+    }
     ~pending() = default;
 
-private:
-    function complete_;
+    completions& queue_;
+    bool is_queued_; // Its handler runs on the client's executor.
+    std::error_code error_{};
+    Result result_{};
 };
 
-// The posted call. Owns handler and result, and passes the handler's allocator on to the executor.
-template <class Handler, class Executor, class Result>
+// The call. Owns handler and result, and passes the handler's allocator on to the executor.
+template <class Handler, class Work, class Result>
 struct completion {
     Handler handler;
-    Executor work; // Tracks outstanding work.
+    Work work; // Keeps another executor than the client's busy.
     std::error_code error;
     Result result;
 
@@ -67,48 +72,61 @@ struct completion {
 
 template <class Result, class Handler>
 class pending_handler final : public pending<Result> {
+    using base = pending<Result>;
+    using typename operation_base::ending;
     using executor_type = asio::associated_executor_t<Handler, asio::any_io_executor>;
-    using work_type = std::decay_t<decltype(asio::prefer(std::declval<const executor_type&>(),
-                                                         asio::execution::outstanding_work.tracked))>;
+    using work_type = std::optional<std::decay_t<decltype(asio::prefer(
+        std::declval<const executor_type&>(), asio::execution::outstanding_work.tracked))>>;
     using allocator_type = typename std::allocator_traits<asio::associated_allocator_t<
-        Handler, asio::recycling_allocator<void>>>::template rebind_alloc<pending_handler>;
+        Handler, operation_allocator<void>>>::template rebind_alloc<pending_handler>;
 
 public:
-    pending_handler(Handler&& handler, const asio::any_io_executor& fallback)
-        : pending<Result>(&run),
-          handler_(std::move(handler)),
-          work_(asio::prefer(asio::get_associated_executor(handler_, fallback),
-                             asio::execution::outstanding_work.tracked)) {}
+    pending_handler(Handler&& handler, const executor_type& executor, completions& queue)
+        : base(&run, queue, is_same(executor, queue.executor())), handler_(std::move(handler)) {
+        if (!this->is_queued_) work_ = asio::prefer(executor, asio::execution::outstanding_work.tracked);
+    }
 
-    static pending_handler* make(Handler&& handler, const asio::any_io_executor& fallback) {
-        allocator_type allocator(asio::get_associated_allocator(handler, asio::recycling_allocator<void>()));
+    static pending_handler* make(Handler&& handler, completions& queue) {
+        allocator_type allocator(asio::get_associated_allocator(handler, operation_allocator<void>(queue)));
+        const executor_type executor = asio::get_associated_executor(handler, queue.executor());
         pending_handler* self = std::allocator_traits<allocator_type>::allocate(allocator, 1);
-        return ::new (self) pending_handler(std::move(handler), fallback);
+        return ::new (self) pending_handler(std::move(handler), executor, queue);
     }
 
     auto cancellation_slot() const { return asio::get_associated_cancellation_slot(handler_); }
 
 private:
-    static void run(pending<Result>* base, std::error_code error, Result&& result) {
-        auto* self = static_cast<pending_handler*>(base);
+    static bool is_same(const asio::any_io_executor& one, const asio::any_io_executor& other) {
+        return one == other;
+    }
+    template <class Executor>
+    static bool is_same(const Executor& one, const asio::any_io_executor& other) {
+        const Executor* const target = other.target<Executor>();
+        return target && *target == one;
+    }
+
+    static void run(operation_base* op, ending how) {
+        auto* self = static_cast<pending_handler*>(op);
         allocator_type allocator(
-            asio::get_associated_allocator(self->handler_, asio::recycling_allocator<void>()));
-        completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_), error,
-                                                    std::move(result)};
+            asio::get_associated_allocator(self->handler_, operation_allocator<void>(self->queue_)));
+        completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_),
+                                                    self->error_, std::move(self->result_)};
         // The memory is given back before the handler runs, so that its next operation can have it.
         self->~pending_handler();
         std::allocator_traits<allocator_type>::deallocate(allocator, self, 1);
-        auto executor = call.work;
+        if (how == ending::call) return call();
+        if (how == ending::destroy) return;
+        const auto executor = *call.work;
         asio::post(executor, std::move(call));
     }
 
     Handler handler_;
-    work_type work_;
+    work_type work_{};
 };
 
 template <class Result, class Handler>
-auto* make_pending(Handler handler, const asio::any_io_executor& fallback) {
-    return pending_handler<Result, Handler>::make(std::move(handler), fallback);
+auto* make_pending(Handler handler, completions& queue) {
+    return pending_handler<Result, Handler>::make(std::move(handler), queue);
 }
 
 } // namespace inflight::detail

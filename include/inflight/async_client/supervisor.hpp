@@ -35,7 +35,7 @@ public:
     /// given up.
     template <class Handler>
     void start_connect(Handler handler) {
-        auto* op = make_pending<connect_result>(std::move(handler), this->executor_);
+        auto* op = make_pending<connect_result>(std::move(handler), *this->completions_);
         const lock_type lock(this->mutex_);
         if (state_ == state::shut_down) return op->complete(errc::shutting_down);
         if (this->session_.is_connected()) return op->complete(errc::already_running);
@@ -71,7 +71,7 @@ public:
     /// Drains, says DISCONNECT, closes. The result is the number of messages left without an acknowledgement.
     template <class Handler>
     void start_disconnect(std::chrono::milliseconds drain, reason_code reason, Handler handler) {
-        auto* op = make_pending<std::size_t>(std::move(handler), this->executor_);
+        auto* op = make_pending<std::size_t>(std::move(handler), *this->completions_);
         const lock_type lock(this->mutex_);
         if (state_ == state::idle || state_ == state::shut_down)
             return op->complete(errc::not_connected, this->session_.unsettled());

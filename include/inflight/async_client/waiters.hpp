@@ -3,10 +3,8 @@
 
 #include <inflight/async_client/operation.hpp>
 #include <inflight/async_client/options.hpp>
+#include <inflight/session/numbered_queue.hpp>
 
-#include <algorithm>
-#include <deque>
-#include <type_traits>
 #include <utility>
 
 namespace inflight::detail {
@@ -20,41 +18,38 @@ public:
 
     /// Its number.
     std::uint64_t push(pending<Result>* op) {
-        list_.push_back({++last_number_, op});
-        return last_number_;
+        list_.push(op);
+        return list_.end() - 1;
     }
 
     pending<Result>* pop() {
-        pending<Result>* const op = list_.front().op;
-        list_.pop_front();
+        pending<Result>* const op = list_.take();
+        drop_gaps();
         return op;
     }
 
     /// Null if it waits no more.
     pending<Result>* take(std::uint64_t number) {
-        const auto found =
-            std::find_if(list_.begin(), list_.end(), [&](const waiter& w) { return w.number == number; });
-        if (found == list_.end()) return nullptr;
-        pending<Result>* const op = found->op;
-        list_.erase(found);
+        if (!list_.has(number)) return nullptr;
+        pending<Result>* const op = std::exchange(list_[number], nullptr);
+        drop_gaps();
         return op;
     }
 
     void complete_all(std::error_code error, const Result& result) {
-        for (const waiter& w : std::exchange(list_, {})) w.op->complete(error, result);
+        while (!empty()) pop()->complete(error, Result(result));
     }
     void fail_all(std::error_code error) {
-        for (const waiter& w : std::exchange(list_, {})) w.op->complete(error);
+        while (!empty()) pop()->complete(error);
     }
 
 private:
-    struct waiter {
-        std::uint64_t number;
-        pending<Result>* op;
-    };
+    // What was taken from the middle leaves a gap. There is none in front.
+    void drop_gaps() {
+        while (!list_.empty() && !list_.front()) list_.pop();
+    }
 
-    std::deque<waiter> list_{};
-    std::uint64_t last_number_ = 0;
+    numbered_queue<pending<Result>*> list_{};
 };
 
 /// A publish that waits for room, for queue_policy::wait.

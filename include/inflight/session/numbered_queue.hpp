@@ -21,6 +21,11 @@ public:
     T& operator[](std::uint64_t number) { return places_[number & (places_.size() - 1)]; }
     T& front() { return (*this)[begin_]; }
     void pop() { ++begin_; }
+    T take() {
+        T value = std::move(front());
+        pop();
+        return value;
+    }
     void push(T value) {
         if (size() == places_.size()) grow();
         (*this)[end_] = std::move(value);

@@ -1,0 +1,154 @@
+// Many operations that end in one turn of the event loop: each handler is called as if it alone had been posted.
+#include "support/async_fixture.hpp"
+
+#include <asio/bind_executor.hpp>
+#include <asio/strand.hpp>
+
+#include <numeric>
+#include <stdexcept>
+
+namespace {
+
+// Publishes of which all have their outcome at once, and no handler has run.
+struct ended_publishes {
+    async_fixture f{};
+    async_client client{f.io, f.options(v5)};
+    std::vector<std::size_t> order{};
+
+    template <class Handler>
+    void start(std::size_t count, Handler handler) {
+        for (std::size_t i = 0; i != count; ++i)
+            client.async_publish({"not/#/valid", "x"}, [this, i, handler](std::error_code, publish_ack) {
+                order.push_back(i);
+                handler(i);
+            });
+    }
+};
+
+std::vector<std::size_t> first_numbers(std::size_t count) {
+    std::vector<std::size_t> out(count);
+    std::iota(out.begin(), out.end(), std::size_t{0});
+    return out;
+}
+
+} // namespace
+
+TEST_CASE("async_client: handlers of operations that end together are called in the order of their ends", "[async_client]") {
+    ended_publishes p;
+    p.start(1000, [](std::size_t) {});
+    CHECK(p.order.empty());
+    p.f.until("all", [&] { return p.order.size() == 1000; });
+    CHECK(p.order == first_numbers(1000));
+}
+
+TEST_CASE("async_client: a handler that throws keeps no other from being called", "[async_client]") {
+    ended_publishes p;
+    p.start(5, [](std::size_t i) {
+        if (i % 2 == 0) throw std::runtime_error("on purpose");
+    });
+    int caught = 0;
+    while (p.order.size() != 5) {
+        try {
+            if (p.f.io.poll() == 0) break;
+        } catch (const std::runtime_error&) { ++caught; }
+    }
+    CHECK(p.order == first_numbers(5));
+    CHECK(caught == 3);
+    try {
+        p.f.io.run(); // Ends, since no work is left behind.
+    } catch (const std::runtime_error&) { FAIL("thrown twice"); }
+}
+
+TEST_CASE("async_client: a handler that runs the event loop meets the handlers of operations that ended with its own",
+          "[async_client]") {
+    ended_publishes p;
+    std::size_t met = 0;
+    p.start(3, [&](std::size_t i) {
+        if (i != 0) return;
+        while (p.order.size() != 3 && p.f.io.poll() != 0) {}
+        met = p.order.size();
+    });
+    p.f.until("all", [&] { return p.order.size() == 3; });
+    CHECK(met == 3);
+}
+
+TEST_CASE("async_client: a handler that starts an operation which ends at once is not called before the event loop's others",
+          "[async_client]") {
+    async_fixture f;
+    async_client client(f.io, f.options(v5));
+    std::size_t calls = 0;
+    bool other = false;
+    std::function<void(std::error_code, publish_ack)> again = [&](std::error_code, publish_ack) {
+        ++calls;
+        if (!other) client.async_publish({"not/#/valid", "x"}, [&](std::error_code error, publish_ack a) { again(error, a); });
+    };
+    again({}, {});
+    asio::post(f.io, [&] { other = true; });
+    f.until("the other's turn", [&] { return other; });
+    CHECK(calls > 1);
+}
+
+TEST_CASE("async_client: handlers that nobody has called go away with the io_context", "[async_client]") {
+    const auto held = std::make_shared<int>();
+    {
+        asio::io_context io;
+        async_client client(io, options_for(1, v5));
+        for (int i = 0; i != 3; ++i) client.async_publish({"not/#/valid", "x"}, [held](std::error_code, publish_ack) { FAIL("called"); });
+        CHECK(held.use_count() == 4);
+    }
+    CHECK(held.use_count() == 1);
+}
+
+TEST_CASE("async_client: an operation keeps the event loop until its handler has been called, and not longer", "[async_client]") {
+    asio::io_context io;
+    async_client client(io, options_for(1, v5));
+    outcome<publish_ack> waits, ended;
+    client.async_publish({"a", "x", qos::at_least_once}, waits.handler());
+    client.async_publish({"not/#/valid", "x"}, ended.handler());
+    while (io.poll() != 0) {}
+    CHECK(ended.is_done());
+    CHECK_FALSE(io.stopped());
+    outcome<std::size_t> goodbye;
+    client.async_connect([](std::error_code, connect_result) {});
+    client.async_disconnect(0s, reason_code::success, goodbye.handler());
+    io.run();
+    CHECK(waits.is_done());
+    CHECK(goodbye.is_done());
+}
+
+TEST_CASE("async_client: a client on a strand calls handlers within that strand", "[async_client]") {
+    async_fixture f;
+    auto strand = asio::make_strand(f.io);
+    async_client client(strand, f.options(v5));
+    int inside = 0;
+    const auto check = [&](std::error_code, publish_ack) { inside += strand.running_in_this_thread(); };
+    asio::post(strand, [&] {
+        client.async_publish({"not/#/valid", "x"}, check);
+        client.async_publish({"not/#/valid", "x"}, asio::bind_executor(strand, check));
+    });
+    f.until("both", [&] { return inside == 2; });
+}
+
+TEST_CASE("async_client: memory of operations serves those to come, up to a bound, and less is kept when none is left",
+          "[async_client]") {
+    detail::block_pool pool;
+    void* const first = pool.allocate(100);
+    void* const second = pool.allocate(65);
+    pool.deallocate(first, 100);
+    CHECK(pool.allocate(128) == first);
+    void* const small = pool.allocate(64);
+    CHECK(small != second);
+    pool.deallocate(small, 64);
+    CHECK(pool.allocate(1) == small);
+    pool.deallocate(first, 128);
+    ::operator delete(small);
+    pool.deallocate(second, 65);
+    CHECK(pool.count() == 2);
+    pool.shrink(1);
+    CHECK(pool.count() == 1);
+    for (std::size_t i = 0; i != detail::block_pool::kept + 10; ++i) pool.deallocate(::operator new(64), 1);
+    CHECK(pool.count() == detail::block_pool::kept);
+    void* const large = pool.allocate(100'000);
+    pool.deallocate(large, 100'000);
+    CHECK(pool.count() == detail::block_pool::kept);
+}
