@@ -36,6 +36,26 @@ TEST_CASE("codec: refuses wildcards in topic names", "[codec][v5:MQTT-4.7.0-1][v
     CHECK(row(errc::topic_wildcard).reason == reason_code::protocol_error);
 }
 
+TEST_CASE("codec: finds a wildcard at every place of a topic name, beside any other character",
+          "[codec][v5:MQTT-3.3.2-2][v3:MQTT-3.3.2-2]") {
+    const auto expected = [](char c) {
+        if (c == '+' || c == '#') return errc::topic_wildcard;
+        return c == '\0' || static_cast<unsigned char>(c) >= 0x80 ? errc::not_utf8 : errc::none;
+    };
+    for (std::size_t size = 1; size <= 25; ++size)
+        for (std::size_t place = 0; place != size; ++place)
+            for (unsigned octet = 0; octet <= 0xFF; ++octet) {
+                std::string name(size, 'a');
+                name[place] = static_cast<char>(octet);
+                if (check_topic_name(name) != expected(name[place])) FAIL("byte " << octet << " at " << place << " of " << size);
+            }
+    for (const std::string name : {"\xC3\xA9/room", "$SYS/uptime", "a b/'*'/,-."}) {
+        CHECK(check_topic_name(name) == errc::none);
+        CHECK(check_topic_name(name + "/+") == errc::topic_wildcard);
+        CHECK(check_topic_name("#/" + name) == errc::topic_wildcard);
+    }
+}
+
 TEST_CASE("codec: refuses U+0000 in topic names and filters", "[codec][v5:MQTT-4.7.3-2][v3:MQTT-4.7.3-2]") {
     CHECK(check_topic_name("a\0"sv) == errc::not_utf8);
     CHECK(check_topic_filter("a/\0/#"sv) == errc::not_utf8);

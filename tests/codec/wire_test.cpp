@@ -35,6 +35,7 @@ constexpr auto any_form = wire::reader::varint_form::any;
 
 // The compiler sees a read past the end, where a string's closing zero would hide it.
 constexpr std::array cut_off{'\xF0', '\x9F', '\x98'};
+static_assert(wire::is_utf8("sensor/temperature") && !wire::is_utf8("sensor/\xFFtemperature"));
 static_assert(!wire::is_utf8({cut_off.data(), 1}) && !wire::is_utf8({cut_off.data(), 2}) && !wire::is_utf8({cut_off.data(), 3}));
 
 } // namespace
@@ -105,6 +106,30 @@ TEST_CASE("codec: accepts text exactly when it is well-formed UTF-8", "[codec][v
         }
     }
     CHECK(row(errc::not_utf8).reason == reason_code::malformed_packet);
+}
+
+TEST_CASE("codec: judges every byte the same at every place of texts up to three words long",
+          "[codec][v5:MQTT-1.5.4-1][v5:MQTT-1.5.4-2][v3:MQTT-1.5.3-1][v3:MQTT-1.5.3-2]") {
+    for (std::size_t size = 1; size <= 25; ++size)
+        for (std::size_t place = 0; place != size; ++place)
+            for (unsigned octet = 0; octet <= 0xFF; ++octet) {
+                std::string text(size, '\x7F');
+                text[place] = static_cast<char>(octet);
+                const bool is_good = octet != 0 && octet < 0x80;
+                if (wire::is_utf8(text) != is_good) FAIL("byte " << octet << " at " << place << " of " << size);
+            }
+}
+
+TEST_CASE("codec: takes characters of two to four bytes at every place, also across the borders of words",
+          "[codec][v5:MQTT-1.5.4-1][v3:MQTT-1.5.3-1]") {
+    for (const auto character : {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"})
+        for (std::size_t before = 0; before <= 16; ++before)
+            for (std::size_t after = 0; after <= 9; ++after) {
+                const std::string lead(before, 'a'), tail(after, 'z');
+                CHECK(wire::is_utf8(lead + character + tail));
+                CHECK_FALSE(wire::is_utf8(lead + std::string(character).substr(1) + tail));
+                CHECK_FALSE(wire::is_utf8(lead + std::string(character, 1) + tail));
+            }
 }
 
 TEST_CASE("codec: refuses exactly the code points that UTF-8 cannot carry, over all of Unicode",

@@ -51,8 +51,8 @@ struct decoder : visitor_base {
     void secret(std::string_view, std::string_view& bytes) { bytes = in.binary(); }
     void utf8(std::string_view, std::string_view& text) { text = in.utf8(); }
     void topic(std::string_view, std::string_view& text) {
-        text = in.utf8();
-        require(!has_wildcard(text), errc::topic_wildcard);
+        text = in.binary();
+        if (const errc bad = check_characters(text); bad != errc::none) in.fail(bad);
     }
     void filter(std::string_view, std::string_view& text) {
         text = in.utf8();
@@ -106,8 +106,9 @@ struct decoder : visitor_base {
 
 /// Cuts the first packet off `in`. errc::need_more: `in` holds only a part of it. A packet of more than
 /// `maximum` bytes is refused as soon as its length is known. [v5:MQTT-3.1.2-24]
-inline result<frame> next_frame(std::string_view in, protocol_version version = protocol_version::v5,
-                                std::size_t maximum = wire::packet_max) {
+[[gnu::always_inline]] inline result<frame> next_frame(std::string_view in,
+                                                       protocol_version version = protocol_version::v5,
+                                                       std::size_t maximum = wire::packet_max) {
     using form = wire::reader::varint_form;
     wire::reader r(in);
     frame out;
@@ -123,13 +124,13 @@ inline result<frame> next_frame(std::string_view in, protocol_version version = 
 
 /// Decodes a frame whose type is known to be that of `Packet`.
 template <class Packet>
-result<Packet> decode_as(const frame& f, protocol_version version) {
+[[gnu::always_inline]] inline result<Packet> decode_as(const frame& f, protocol_version version) {
     assert(f.type() == Packet::type);
-    Packet out;
+    result<Packet> out{Packet{}};
     detail::decoder decode{{version, Packet::type}, wire::reader(f.body), f.first & 0x0Fu};
-    Packet::fields(out, decode);
-    if (!decode.in.ok()) return decode.in.error();
-    if (!decode.in.at_end()) return errc::trailing_bytes;
+    Packet::fields(*out, decode);
+    if (!decode.in.at_end()) decode.in.fail(errc::trailing_bytes);
+    if (!decode.in.ok()) out = decode.in.error();
     return out;
 }
 

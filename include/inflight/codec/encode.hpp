@@ -65,8 +65,8 @@ struct measurer : visitor_base {
         binary(name, text);
     }
     void topic(std::string_view name, std::string_view text) {
-        require(!has_wildcard(text), errc::topic_wildcard);
-        utf8(name, text);
+        if (const errc bad = check_characters(text); bad != errc::none) refuse(bad);
+        binary(name, text);
     }
     void filter(std::string_view name, std::string_view text) {
         if (const errc bad = check_topic_filter(text); bad != errc::none) refuse(bad);
@@ -166,8 +166,8 @@ struct measure {
 
 /// Measures `p`, or says why it cannot be encoded. `maximum` is the peer's Maximum Packet Size, in bytes.
 template <class Packet>
-result<measure> measure_packet(const Packet& p, protocol_version version,
-                               std::size_t maximum = wire::packet_max) {
+[[gnu::always_inline]] inline result<measure> measure_packet(const Packet& p, protocol_version version,
+                                                             std::size_t maximum = wire::packet_max) {
     if (Packet::type == packet_type::auth && version != protocol_version::v5) return errc::not_supported;
     detail::measurer size{{version, Packet::type}};
     Packet::fields(p, size);
@@ -181,7 +181,8 @@ result<measure> measure_packet(const Packet& p, protocol_version version,
 /// Writes `p` to the `size.total` bytes at `out`. `size` comes from measure_packet for the same packet and
 /// version; this cannot fail.
 template <class Packet>
-void encode_measured(const Packet& p, protocol_version version, measure size, char* out) {
+[[gnu::always_inline]] inline void encode_measured(const Packet& p, protocol_version version, measure size,
+                                                   char* out) {
     detail::encoder encode{{version, Packet::type}, wire::writer(out, size.total), size.remaining};
     Packet::fields(p, encode);
     assert(encode.out.left() == 0);

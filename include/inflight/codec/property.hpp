@@ -93,17 +93,18 @@ inline constexpr auto property_table = [] {
 
 static_assert(property_table.size() == 27);
 
+// Where in property_table a number is, counted from 1. (Inside the function it would be built at each call.)
+inline constexpr auto property_rows = [] {
+    std::array<std::uint8_t, static_cast<std::size_t>(property_table.back().id) + 1> index{};
+    for (std::size_t i = 0; i != property_table.size(); ++i)
+        index[static_cast<std::size_t>(property_table[i].id)] = static_cast<std::uint8_t>(i + 1);
+    return index;
+}();
+
 /// The row of the property with this number, or null when the standard has none.
 constexpr const property_row* find_property(std::uint32_t number) {
-    constexpr std::size_t last = static_cast<std::size_t>(property_id::shared_subscription_available);
-    constexpr auto rows_by_number = [] {
-        std::array<std::uint8_t, last + 1> index{};
-        for (std::size_t i = 0; i != property_table.size(); ++i)
-            index[static_cast<std::size_t>(property_table[i].id)] = static_cast<std::uint8_t>(i + 1);
-        return index;
-    }();
-    if (number > last || rows_by_number[number] == 0) return nullptr;
-    return &property_table[rows_by_number[number] - 1u];
+    if (number >= property_rows.size() || property_rows[number] == 0) return nullptr;
+    return &property_table[property_rows[number] - 1u];
 }
 
 constexpr const property_row& row(property_id id) { return *find_property(static_cast<std::uint32_t>(id)); }
@@ -158,22 +159,35 @@ constexpr errc check_value(const property& p) {
     return errc::none;
 }
 
-} // namespace detail
-
-/// What is wrong with the property bytes of a packet of type `where`; none if they are good.
-constexpr errc check_properties(std::string_view bytes, packet_type where) {
+// These two stay out of the paths of packets without properties.
+[[gnu::noinline]] constexpr errc check_each_property(std::string_view bytes, packet_type where) {
     std::uint64_t seen = 0;
     wire::reader in(bytes);
     while (!in.at_end()) {
-        const property p = detail::read_property(in);
+        const property p = read_property(in);
         if (!in.ok()) break;
         if (!p.row->in.has(where)) return errc::property_not_allowed;
         const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(p.row->id);
         if ((seen & bit) != 0 && !p.row->repeats.has(where)) return errc::property_repeated; // [v5:U5-04]
         seen |= bit;
-        if (const errc bad = detail::check_value(p); bad != errc::none) return bad;
+        if (const errc bad = check_value(p); bad != errc::none) return bad;
     }
     return in.error();
+}
+
+[[gnu::noinline]] constexpr bool has_property(std::string_view bytes, property_id id) {
+    for (wire::reader in(bytes); !in.at_end();) {
+        const property p = read_property(in);
+        if (in.ok() && p.row->id == id) return true;
+    }
+    return false;
+}
+
+} // namespace detail
+
+/// What is wrong with the property bytes of a packet of type `where`; none if they are good.
+constexpr errc check_properties(std::string_view bytes, packet_type where) {
+    return bytes.empty() ? errc::none : detail::check_each_property(bytes, where);
 }
 
 /// The properties of a packet, borrowed as the bytes that travel.
@@ -213,9 +227,7 @@ public:
     }
 
     constexpr bool has(property_id id) const {
-        bool found = false;
-        for_each([&](const property& p) { found = found || p.row->id == id; });
-        return found;
+        return !bytes_.empty() && detail::has_property(bytes_, id);
     }
 
 private:

@@ -6,17 +6,33 @@
 
 namespace inflight {
 
+// Most names and levels hold none of the characters up to the wildcards, and then one look will do.
+constexpr char after_wildcards = '+' + 1;
+
 constexpr bool has_wildcard(std::string_view text) {
-    return text.find_first_of("+#") != std::string_view::npos;
+    return !wire::is_ascii_from(after_wildcards, text) && text.find_first_of("+#") != std::string_view::npos;
 }
+
+namespace detail {
+
+[[gnu::noinline]] constexpr errc check_unusual_characters(std::string_view name) {
+    if (!wire::is_utf8(name)) return errc::not_utf8;
+    return has_wildcard(name) ? errc::topic_wildcard : errc::none;
+}
+
+// What is wrong with the characters of the topic name `name`. [v5:MQTT-3.3.2-1] [v5:MQTT-3.3.2-2]
+constexpr errc check_characters(std::string_view name) {
+    return wire::is_ascii_from(after_wildcards, name) ? errc::none : check_unusual_characters(name);
+}
+
+} // namespace detail
 
 /// What is wrong with `name` as a topic name; none if it may be published to. [v5:MQTT-4.7.3-1]
 /// [v5:MQTT-4.7.0-1]
 constexpr errc check_topic_name(std::string_view name) {
     if (name.empty()) return errc::topic_empty;
     if (name.size() > wire::text_max) return errc::field_too_long;
-    if (!wire::is_utf8(name)) return errc::not_utf8;
-    return has_wildcard(name) ? errc::topic_wildcard : errc::none;
+    return detail::check_characters(name);
 }
 
 /// "$share/group/a/+" taken apart: the share name "group" and the filter "a/+".

@@ -161,15 +161,17 @@ inline constexpr auto reason_table = [] {
 
 static_assert(reason_table.size() == 43);
 
+// Where in reason_table a number is, counted from 1. (Inside the function it would be built at each call.)
+inline constexpr auto reason_rows = [] {
+    std::array<std::uint8_t, 256> index{};
+    for (std::size_t i = 0; i != reason_table.size(); ++i)
+        index[number(reason_table[i].code)] = static_cast<std::uint8_t>(i + 1);
+    return index;
+}();
+
 /// The row of `code`, or null when the standard has none.
 constexpr const reason_row* find_reason(reason_code code) {
-    constexpr auto rows_by_number = [] {
-        std::array<std::uint8_t, 256> index{};
-        for (std::size_t i = 0; i != reason_table.size(); ++i)
-            index[number(reason_table[i].code)] = static_cast<std::uint8_t>(i + 1);
-        return index;
-    }();
-    const std::size_t row = rows_by_number[number(code)];
+    const std::size_t row = reason_rows[number(code)];
     return row == 0 ? nullptr : &reason_table[row - 1];
 }
 

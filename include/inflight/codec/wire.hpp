@@ -17,9 +17,37 @@ constexpr std::size_t varint_size(std::size_t value) {
     return value < 128 ? 1 : value < 16'384 ? 2 : value < 2'097'152 ? 3 : 4;
 }
 
-/// True for well-formed UTF-8 without surrogates and without U+0000. Control characters, non-characters and a
-/// byte order mark are let through. [v5:MQTT-1.5.4-1] [v5:MQTT-1.5.4-2] [v5:MQTT-1.5.4-3] [v5:U5-01]
-constexpr bool is_utf8(std::string_view text) {
+using eight_bytes = std::uint64_t;
+
+constexpr eight_bytes repeat(char c) {
+    return eight_bytes{0x0101'0101'0101'0101} * static_cast<unsigned char>(c);
+}
+
+// Compilers make one load of it.
+template <std::size_t... I>
+constexpr eight_bytes load(const char* at, std::index_sequence<I...>) {
+    return (... | (eight_bytes{static_cast<unsigned char>(at[I])} << 8 * I));
+}
+
+// Whether all characters are ASCII, none of them below `lowest`. Looks at eight of them at a time: a byte
+// that is too small borrows from its high bit, in which one that is too large shows already.
+constexpr bool is_ascii_from(char lowest, std::string_view text) {
+    constexpr std::make_index_sequence<sizeof(eight_bytes)> each{};
+    const auto is_good = [low = repeat(lowest)](eight_bytes word) {
+        return ((word | (word - low)) & repeat('\x80')) == 0;
+    };
+    if (text.size() < each.size()) {
+        eight_bytes word = repeat('a');
+        for (const char c : text) word = word << 8 | static_cast<unsigned char>(c);
+        return is_good(word);
+    }
+    const char* const last = text.data() + (text.size() - each.size()); // Overlaps the word before it.
+    for (const char* at = text.data(); at < last; at += each.size())
+        if (!is_good(load(at, each))) return false;
+    return is_good(load(last, each));
+}
+
+[[gnu::noinline]] constexpr bool is_utf8_by_character(std::string_view text) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     for (std::size_t i = 0; i != text.size();) {
         const unsigned lead = at(i);
@@ -44,6 +72,12 @@ constexpr bool is_utf8(std::string_view text) {
     return true;
 }
 
+/// True for well-formed UTF-8 without surrogates and without U+0000. Control characters, non-characters and a
+/// byte order mark are let through. [v5:MQTT-1.5.4-1] [v5:MQTT-1.5.4-2] [v5:MQTT-1.5.4-3] [v5:U5-01]
+constexpr bool is_utf8(std::string_view text) {
+    return is_ascii_from('\x01', text) || is_utf8_by_character(text);
+}
+
 /// Reads from the front of a byte range. The first failure sticks, and every later read yields an empty
 /// value, so that a caller may check once, at the end.
 class reader {
@@ -59,20 +93,22 @@ public:
         in_ = {};
     }
 
-    constexpr std::uint8_t byte() { return static_cast<std::uint8_t>(big_endian(1)); }
-    constexpr std::uint16_t two_byte() { return static_cast<std::uint16_t>(big_endian(2)); }
-    constexpr std::uint32_t four_byte() { return big_endian(4); }
+    constexpr std::uint8_t byte() { return static_cast<std::uint8_t>(big_endian<1>()); }
+    constexpr std::uint16_t two_byte() { return static_cast<std::uint16_t>(big_endian<2>()); }
+    constexpr std::uint32_t four_byte() { return big_endian<4>(); }
 
     enum class varint_form { shortest, any }; // 3.1.1 does not demand the shortest form.
 
-    constexpr std::uint32_t varint(varint_form form = varint_form::shortest) {
-        std::uint32_t value = 0;
-        for (unsigned shift = 0; shift <= 21; shift += 7) {
+    [[gnu::always_inline]] constexpr std::uint32_t varint(varint_form form = varint_form::shortest) {
+        std::uint32_t value = byte();
+        if (value < 0x80) return value;
+        value &= 0x7F;
+        for (unsigned shift = 7; shift <= 21; shift += 7) {
             const unsigned octet = byte();
             if (!ok()) return 0;
             value |= (octet & 0x7Fu) << shift;
             if (octet >= 0x80) continue;
-            if (octet == 0 && shift != 0 && form == varint_form::shortest) fail(errc::varint_not_minimal);
+            if (octet == 0 && form == varint_form::shortest) fail(errc::varint_not_minimal);
             return value;
         }
         fail(errc::varint_too_long); // [v5:U5-02] [v3:U3-01]
@@ -88,7 +124,7 @@ public:
     constexpr std::string_view rest() { return take(in_.size()); }
 
     constexpr std::string_view take(std::size_t size) {
-        if (size > in_.size()) {
+        if (size > in_.size()) [[unlikely]] {
             fail(errc::truncated);
             return {};
         }
@@ -98,9 +134,12 @@ public:
     }
 
 private:
-    constexpr std::uint32_t big_endian(std::size_t size) {
+    template <std::size_t Size>
+    constexpr std::uint32_t big_endian() {
+        const std::string_view bytes = take(Size);
+        if (bytes.size() != Size) [[unlikely]] return 0;
         std::uint32_t value = 0;
-        for (const char c : take(size)) value = value << 8 | static_cast<unsigned char>(c);
+        for (std::size_t i = 0; i != Size; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
         return value;
     }
 
