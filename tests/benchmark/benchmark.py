@@ -15,13 +15,14 @@ import shutil
 import signal
 import sys
 import time
+import types
 
 import measuring
 import plan
 import report
 import targets
 
-ROUNDS, BROKER_ROUNDS = 5, 7
+ROUNDS, BROKER_ROUNDS = 5, 7  # At least: medians are taken of them.
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -31,7 +32,8 @@ class Run:
         self.is_short = is_short
         self.only = only
         self.results = report.Results()
-        self.seconds = 0.06 if is_short else 0.25  # Of a round.
+        self.failures = []
+        self.seconds = 0.06 if is_short else 0.2  # Of a round.
 
     def wants(self, what):
         return self.only in str(what)
@@ -49,11 +51,31 @@ class Run:
             if not self.wants(scenario):
                 continue
             say(scenario)
-            rounds = {client: [] for client in self.present(clients)}
-            for _ in range(ROUNDS if scenario.server == plan.SINK else BROKER_ROUNDS):
-                for client, done in rounds.items():
-                    done.append(self.bench.measure(scenario, client, self.seconds))
-            self.results.rounds[scenario] = rounds
+            self.results.rounds[scenario] = self.interleaved(
+                clients, ROUNDS if scenario.server == plan.SINK else BROKER_ROUNDS, scenario,
+                lambda client, s=scenario: self.bench.measure(s, client, self.seconds))
+
+    def interleaved(self, clients, count, what, measure):
+        """The results of `count` rounds for each client. One that fails drops out, and fails the run in the end."""
+        rounds = {client: [] for client in self.present(clients)}
+        for _ in range(count):
+            for client in list(rounds):
+                with self.failing(f"{what}: {client.name}") as attempt:
+                    rounds[client].append(measure(client))
+                if attempt.failed:
+                    del rounds[client]
+        return rounds
+
+    @contextlib.contextmanager
+    def failing(self, what):
+        """Something that may fail without taking the rest along."""
+        attempt = types.SimpleNamespace(failed=False)
+        try:
+            yield attempt
+        except measuring.Failed as why:
+            attempt.failed = True
+            self.failures.append(what)
+            say(f"FAILED {what}: {why}")
 
     def count(self, name, scenarios, ask, tool=None):
         if tool and not shutil.which(tool):
@@ -62,7 +84,9 @@ class Run:
         for scenario in filter(self.wants, scenarios):
             say(f"{name}, {scenario}")
             for client in self.present(scenario.clients):
-                if not self.is_short or client in plan.SHORT_COUNTS:
+                if self.is_short and client not in plan.SHORT_COUNTS:
+                    continue
+                with self.failing(f"{name}, {scenario}: {client.name}"):
                     self.results.counts[name, scenario, client] = ask(scenario, client)
 
     def counts(self):
@@ -77,30 +101,31 @@ class Run:
         self.count("instructions", instructions,
                    lambda s, c: self.bench.instructions(s, c, number(c, 10_000, 2_000)), "valgrind")
         for scenario in filter(self.wants, [] if self.is_short else plan.WINDOW_COST):
-            self.results.counts["instructions", scenario, plan.PUBLISH] = self.bench.instructions(
-                scenario, plan.PUBLISH, 100_000)
+            say(f"instructions, {scenario}")
+            with self.failing(f"instructions, {scenario}"):
+                self.results.counts["instructions", scenario, plan.PUBLISH] = self.bench.instructions(
+                    scenario, plan.PUBLISH, 100_000)
 
     def latency(self):
         if not self.wants("latency"):
             return
-        rounds = {client: [] for client in self.present(plan.LATENCIES)}
-        for _ in range(ROUNDS):
-            for client, done in rounds.items():
-                done.append(self.bench.latency(client, 1000 if self.is_short else 10_000))
-        self.results.latencies = rounds
+        say("latency")
+        self.results.latencies = self.interleaved(
+            plan.LATENCIES, ROUNDS, "latency", lambda client: self.bench.latency(client, 1000 if self.is_short else 5000))
 
     def idle(self):
-        if self.wants("idle"):
-            for client in self.present(plan.IDLE):
+        if not self.wants("idle"):
+            return
+        for client in self.present(plan.IDLE):
+            with self.failing(f"idle: {client.name}"):
                 self.results.idle[client.name] = self.bench.idle(client, 1000)
 
     def compiling(self):
         if self.is_short or not self.wants("compiling"):
             return
         say("compiling")
-        with measuring.Program(sys.executable, HERE / "compile_cost.py", "--rounds", 3) as program:
-            if program.finish(900) != 0:
-                raise measuring.Failed(str(program))
+        with self.failing("compiling"):
+            program = measuring.finished(sys.executable, HERE / "compile_cost.py", "--rounds", 3)
             self.results.compiled = {row["name"]: row for row in csv.DictReader(program.out)}
 
     def codec(self):
@@ -113,10 +138,9 @@ class Run:
             return
         say("codec")
         seconds = 0.01 if self.is_short else 0.3
-        with measuring.Program(*measuring.pinned(measuring.CLIENT_CORE, binary), f"--benchmark_min_time={seconds}",
-                               "--benchmark_format=json") as program:
-            if program.finish(600) != 0:
-                raise measuring.Failed(str(program))
+        with self.failing("codec"):
+            program = measuring.finished(*measuring.pinned(measuring.CLIENT_CORE, binary),
+                                         f"--benchmark_min_time={seconds}", "--benchmark_format=json")
             self.results.codec = {row["name"]: row["cpu_time"] for row in json.loads("\n".join(program.out))["benchmarks"]}
 
 
@@ -160,7 +184,9 @@ def main():
     stalled = targets.stalled(run.results)
     for row in stalled:
         print(f"STALLED {row}")
-    return 1 if stalled else 0
+    for what in run.failures:
+        print(f"FAILED {what}")
+    return 1 if stalled or run.failures else 0
 
 
 if __name__ == "__main__":

@@ -109,19 +109,27 @@ class Bench:
 
     def _sizes(self, scenario, client, seconds):
         """Messages of a round and of its warm-up. How many there are in a second is found out once, in small rounds."""
+        most = self._most(scenario)
         if (scenario, client) not in self._messages:
-            count = 1000
+            count = min(1000, most)
             while True:
                 round_ = self.run(scenario, client, count, count // 10)
-                if round_["seconds"] > seconds / 8 or count > 50_000_000:
+                if round_["seconds"] > seconds / 8 or count == most:
                     break
-                count *= 8
+                count = min(8 * count, most)
             self._messages[scenario, client] = round_["messages"] / round_["seconds"]
         # The window is to be full, and every record used before. A client that needs seconds for that is spared.
         rate = self._messages[scenario, client]
-        count = max(500, int(rate * seconds), min(2 * scenario.window, int(rate * 0.25)))
+        count = min(most, max(500, int(rate * seconds), min(2 * scenario.window, int(rate * 0.25))))
         warm_up = count // 8 if scenario.qos == 0 else max(count // 8, min(scenario.window + scenario.window // 4, count))
         return count, warm_up
+
+    @staticmethod
+    def _most(scenario):
+        """Messages of a round at most. The broker keeps all that its subscriber has not taken, and has no limit."""
+        if scenario.server == plan.SINK or scenario.direction == "publish":
+            return 50_000_000
+        return min(100_000, (64 << 20) // scenario.size)
 
     # Counts.
 
@@ -160,6 +168,14 @@ class Bench:
     def idle(self, client, count):
         with self._start(client, self.port(plan.SINK), ["--way", client.way, "--count", count]) as program:
             return results(program)
+
+
+def finished(*command):
+    """A program that has run to its good end, for its output."""
+    with Program(*command) as program:
+        if program.finish(900) != 0:
+            raise Failed(f"fails\n{program}")
+        return program
 
 
 def results(program):

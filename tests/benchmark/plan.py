@@ -93,8 +93,8 @@ BROKER = [
         *(publish(qos, server=server) for qos in (0, 1, 2)),
         publish(1, window=1024, server=server),
         publish(1, size=16 * KIB, server=server),
-        *(receive(qos, server=server) for qos in (0, 1, 2)),
-        receive(1, size=16 * KIB, server=server),
+        *(receive(qos, window=1024, server=server) for qos in (0, 1, 2)),
+        receive(1, size=16 * KIB, window=64, server=server),
     )
 ]
 INSTRUCTIONS = [*(publish(qos, size=256) for qos in (0, 1, 2)), *(receive(qos, size=256, window=64) for qos in (0, 1, 2))]
