@@ -4,7 +4,6 @@
 #include <inflight/async_client/options.hpp>
 #include <inflight/async_client/resolver.hpp>
 
-#include <asio/connect.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <array>
@@ -31,8 +30,9 @@ public:
     /// is.
     void start_at(std::size_t n) { first_ = n; }
 
-    template <class Handler>
-    void async_open(const broker& where, Handler handler) {
+    using open_handler = std::function<void(std::error_code)>;
+
+    void async_open(const broker& where, open_handler handler) {
         std::string host = where.host;
         if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
         std::error_code not_literal;
@@ -40,9 +40,9 @@ public:
         if (!not_literal) return connect({{address, where.port}}, std::move(handler));
         resolver_.resolve(std::move(host), where.port,
                           [this, handler = std::move(handler)](std::error_code error,
-                                                               detached_resolver::endpoints found) mutable {
+                                                               detached_resolver::endpoints found) {
                               if (error) return handler(error);
-                              connect(std::move(found), std::move(handler));
+                              connect(std::move(found), handler);
                           });
     }
 
@@ -71,34 +71,41 @@ public:
     }
 
     void close() {
+        is_closed_ = true;
         resolver_.cancel();
         std::error_code ignored;
         socket_.close(ignored);
     }
 
 private:
-    template <class Handler>
-    void connect(detached_resolver::endpoints endpoints, Handler handler) {
+    void connect(detached_resolver::endpoints endpoints, open_handler handler) {
         endpoints_ = std::move(endpoints);
-        if (!endpoints_.empty()) {
-            const auto first = static_cast<std::ptrdiff_t>(first_ % endpoints_.size());
-            std::rotate(endpoints_.begin(), endpoints_.begin() + first, endpoints_.end());
-        }
-        asio::async_connect(socket_, endpoints_,
-                            [this, handler = std::move(handler)](std::error_code error, const auto&) mutable {
-                                if (!error) {
-                                    std::error_code ignored; // A transport without it works, only slower.
-                                    socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-                                    socket_.non_blocking(true, error);
-                                }
-                                handler(error);
-                            });
+        connect_next(asio::error::not_found, std::move(handler));
+    }
+
+    // The next address, now that the one before has failed. (asio::async_connect does the same, but costs the
+    // compiler several times as much.)
+    void connect_next(std::error_code error, open_handler handler) {
+        if (is_closed_) return handler(asio::error::operation_aborted);
+        if (tried_ == endpoints_.size()) return handler(error);
+        std::error_code ignored;
+        socket_.close(ignored); // It may be of the other family.
+        socket_.async_connect(endpoints_[(first_ + tried_++) % endpoints_.size()],
+                              [this, handler = std::move(handler)](std::error_code failure) mutable {
+                                  if (failure || is_closed_) return connect_next(failure, std::move(handler));
+                                  std::error_code e; // A transport without this option works, only slower.
+                                  socket_.set_option(asio::ip::tcp::no_delay(true), e);
+                                  socket_.non_blocking(true, e);
+                                  handler(e);
+                              });
     }
 
     asio::ip::tcp::socket socket_;
     detached_resolver resolver_;
     detached_resolver::endpoints endpoints_{};
     std::size_t first_ = 0; // Of the addresses, the one to begin with.
+    std::size_t tried_ = 0; // How many of them.
+    bool is_closed_ = false;
 };
 
 } // namespace inflight
