@@ -183,7 +183,7 @@ protected:
     // The user's hooks run by themselves, not inside a step.
     template <class Result>
     void call(const std::function<void(const Result&)>& hook, Result result) {
-        if (hook) asio::post(executor_, [hook, r = std::move(result)] { hook(r); });
+        if (hook) this->post([hook, r = std::move(result)] { hook(r); });
     }
 
     const std::shared_ptr<completion_queue<Mutex>> completions_;

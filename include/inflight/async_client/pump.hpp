@@ -40,7 +40,7 @@ public:
         const lock_type lock(mutex_);
         handler_ = handler ? std::make_shared<const message_handler>(std::move(handler)) : nullptr;
         if (handler_ && !inbound_.empty())
-            asio::post(executor_, [self = this->shared_from_this()] { self->hand_over_queued(); });
+            post([this] { hand_over_queued(); });
     }
 
 protected:
@@ -109,11 +109,29 @@ protected:
     void schedule_flush() {
         if (flush_scheduled_) return;
         flush_scheduled_ = true;
-        asio::post(executor_, [self = this->shared_from_this()] {
-            const lock_type lock(self->mutex_);
-            self->flush_scheduled_ = false;
-            self->step([&] { self->resume_reading(); });
-            self->flush();
+        post([this] {
+            const lock_type lock(mutex_);
+            flush_scheduled_ = false;
+            step([&] { resume_reading(); });
+            flush();
+        });
+    }
+
+    // What is posted, or done when a timer goes off, has one type: Asio instantiates a great deal for each. Its
+    // own references keep the client alive, so `run` may borrow it, and allocates nothing if that is all.
+    struct task {
+        std::shared_ptr<void> client;
+        std::function<void()> run;
+        void operator()() const { run(); }
+    };
+    task make_task(std::function<void()> run) { return {this->shared_from_this(), std::move(run)}; }
+
+    void post(std::function<void()> run) { asio::post(executor_, make_task(std::move(run))); }
+
+    // Not if it is cancelled, or set anew, before that.
+    void when_due(timer& t, std::function<void()> run) {
+        t.async_wait([what = make_task(std::move(run))](std::error_code error) {
+            if (!error) what();
         });
     }
 
@@ -233,8 +251,8 @@ private:
     }
 
     void take_what_is_there() {
-        asio::post(executor_, [self = this->shared_from_this(), t = transport_] {
-            if (t == self->transport_ && !self->closing_ && !self->reading_) self->on_read({}, {});
+        post([this, t = transport_] {
+            if (t == transport_ && !closing_ && !reading_) on_read({}, {});
         });
     }
 
@@ -272,16 +290,16 @@ private:
     // Bytes that a pending handler may still use are not given up before it has ended.
     void closed_when_idle() {
         if (reading_ || writing_) return;
-        asio::post(executor_, [self = this->shared_from_this(), t = transport_] {
-            const lock_type lock(self->mutex_);
-            if (t != self->transport_ || !self->closing_) return;
-            self->closing_ = false;
-            self->transport_.reset();
-            const std::error_code error = self->close_error_;
-            self->session_.transport_closed();
-            self->settle_events();
-            self->arm_session_timer(); // Messages expire without a connection too.
-            self->on_closed(error);
+        post([this, t = transport_] {
+            const lock_type lock(mutex_);
+            if (t != transport_ || !closing_) return;
+            closing_ = false;
+            transport_.reset();
+            const std::error_code error = close_error_;
+            session_.transport_closed();
+            settle_events();
+            arm_session_timer(); // Messages expire without a connection too.
+            on_closed(error);
         });
     }
 
@@ -294,13 +312,12 @@ private:
         timer_armed_ = true;
         armed_for_ = *due;
         session_timer_.expires_at(*due);
-        session_timer_.async_wait([self = this->shared_from_this()](std::error_code error) {
-            if (error) return; // Set to an earlier time, or closed.
-            const lock_type lock(self->mutex_);
-            self->timer_armed_ = false;
-            if (self->closing_) return;
-            self->step([&] { self->session_.deadline_reached(clock::now()); });
-            self->flush();
+        when_due(session_timer_, [this] {
+            const lock_type lock(mutex_);
+            timer_armed_ = false;
+            if (closing_) return;
+            step([&] { session_.deadline_reached(clock::now()); });
+            flush();
         });
     }
 
@@ -325,7 +342,7 @@ private:
             m = inbound_.pop();
             schedule_flush();
             if (!inbound_.empty())
-                asio::post(executor_, [self = this->shared_from_this()] { self->hand_over_queued(); });
+                post([this] { hand_over_queued(); });
         }
         hand_over(*handler, received_view(m));
     }

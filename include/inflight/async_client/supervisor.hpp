@@ -80,28 +80,28 @@ public:
         stopping_ = stopping::draining;
         is_leaving_ = true;
         disconnect_reason_ = reason;
-        asio::post(this->executor_, [self = self_ptr(), drain] {
-            const lock_type l(self->mutex_);
-            if (self->state_ == state::shut_down) return;
-            if (self->stopping_ != stopping::draining) return; // The last answer came in between.
-            self->acknowledge_taken();
-            self->set_drain_timer(drain);
-            if (!self->session_.is_connected() && self->is_drained()) return self->on_drain_timeout();
-            self->step([] {});
-            self->schedule_flush();
+        this->post([this, drain] {
+            const lock_type l(this->mutex_);
+            if (state_ == state::shut_down) return;
+            if (stopping_ != stopping::draining) return; // The last answer came in between.
+            this->acknowledge_taken();
+            set_drain_timer(drain);
+            if (!this->session_.is_connected() && is_drained()) return on_drain_timeout();
+            this->step([] {});
+            this->schedule_flush();
         });
     }
 
     /// Drops the connection, if there is one, and connects anew at once.
     void reconnect() {
         const lock_type lock(this->mutex_);
-        asio::post(this->executor_, [self = self_ptr()] {
-            const lock_type l(self->mutex_);
-            self->backoff_.reset();
-            if (self->state_ == state::waiting) return self->attempt();
-            if (self->state_ != state::open) return;
-            self->reconnects_at_once_ = true;
-            self->close({});
+        this->post([this] {
+            const lock_type l(this->mutex_);
+            backoff_.reset();
+            if (state_ == state::waiting) return attempt();
+            if (state_ != state::open) return;
+            reconnects_at_once_ = true;
+            this->close({});
         });
         begin();
     }
@@ -121,14 +121,14 @@ public:
             this->abandon(errc::shutting_down);
             give_up(errc::shutting_down);
         }
-        asio::dispatch(this->executor_, [self = self_ptr()] {
-            const lock_type l(self->mutex_);
-            self->attempt_timer_.cancel();
-            self->drain_timer_.cancel();
-            if (self->opening_) self->opening_->close();
-            self->opening_.reset();
-            self->close(errc::shutting_down);
-        });
+        asio::dispatch(this->executor_, this->make_task([this] {
+            const lock_type l(this->mutex_);
+            attempt_timer_.cancel();
+            drain_timer_.cancel();
+            if (opening_) opening_->close();
+            opening_.reset();
+            this->close(errc::shutting_down);
+        }));
     }
 
     /// disconnect() has been called, and no connect() since then. Takes no lock.
@@ -194,9 +194,9 @@ private:
         this->final_error_ = {};
         was_connected_ = false;
         if (!agreed_version_) this->preferred_ = this->options_.version.value_or(protocol_version::v5);
-        asio::post(this->executor_, [self = self_ptr()] {
-            const lock_type l(self->mutex_);
-            if (self->state_ == state::waiting) self->attempt();
+        this->post([this] {
+            const lock_type l(this->mutex_);
+            if (state_ == state::waiting) attempt();
         });
     }
 
@@ -335,17 +335,17 @@ private:
     // The hook is the user's code, so it runs without the lock. If something else happens meanwhile, that
     // counts.
     void ask_user(std::error_code error, bool had_connack) {
-        asio::post(this->executor_, [self = self_ptr(), error, had_connack, attempt = attempt_] {
-            const auto is_over = [&] { return self->state_ != state::waiting || self->attempt_ != attempt; };
+        this->post([this, error, had_connack, attempt = attempt_] {
+            const auto is_over = [&] { return state_ != state::waiting || attempt_ != attempt; };
             {
-                const lock_type l(self->mutex_);
+                const lock_type l(this->mutex_);
                 if (is_over()) return;
             }
-            const bool tries_again = self->options_.retry_after_refusal(error);
-            const lock_type l(self->mutex_);
+            const bool tries_again = this->options_.retry_after_refusal(error);
+            const lock_type l(this->mutex_);
             if (is_over()) return;
-            if (tries_again) self->wait_for_next_attempt(error, had_connack);
-            else self->stop_connecting(error, had_connack);
+            if (tries_again) wait_for_next_attempt(error, had_connack);
+            else stop_connecting(error, had_connack);
         });
     }
 
@@ -433,10 +433,9 @@ private:
 
     void set_drain_timer(std::chrono::milliseconds limit) {
         drain_timer_.expires_after(bounded(limit));
-        drain_timer_.async_wait([self = self_ptr()](std::error_code error) {
-            const lock_type l(self->mutex_);
-            if (error || self->state_ == state::shut_down) return;
-            self->on_drain_timeout();
+        this->when_due(drain_timer_, [this] {
+            const lock_type l(this->mutex_);
+            if (state_ != state::shut_down) on_drain_timeout();
         });
     }
 
@@ -453,12 +452,11 @@ private:
         stop_connecting({}, false);
     }
 
-    template <class F>
-    void arm(std::chrono::milliseconds after, F f) {
+    void arm(std::chrono::milliseconds after, std::function<void()> f) {
         attempt_timer_.expires_after(after);
-        attempt_timer_.async_wait([self = self_ptr(), f = std::move(f)](std::error_code error) {
-            const lock_type l(self->mutex_);
-            if (!error && self->state_ != state::shut_down) f();
+        this->when_due(attempt_timer_, [this, f = std::move(f)] {
+            const lock_type l(this->mutex_);
+            if (state_ != state::shut_down) f();
         });
     }
 
