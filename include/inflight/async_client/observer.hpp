@@ -2,6 +2,7 @@
 #pragma once
 
 #include <inflight/async_client/options.hpp>
+#include <inflight/session/event.hpp>
 
 namespace inflight::detail {
 

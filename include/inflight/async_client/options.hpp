@@ -1,8 +1,9 @@
 // inflight/async_client/options.hpp - what a client is told beyond its session: brokers, time limits, queues.
 #pragma once
 
-#include <inflight/session/client_session.hpp>
+#include <inflight/session/options.hpp>
 
+#include <algorithm>
 #include <functional>
 
 namespace inflight {

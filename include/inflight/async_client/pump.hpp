@@ -8,6 +8,7 @@
 
 #include <inflight/async_client/inbound_queue.hpp>
 #include <inflight/async_client/packet_trace.hpp>
+#include <inflight/session/client_session.hpp>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/buffer.hpp>
@@ -117,8 +118,8 @@ protected:
         });
     }
 
-    // What is posted, or done when a timer goes off, has one type: Asio instantiates a great deal for each. Its
-    // own references keep the client alive, so `run` may borrow it, and allocates nothing if that is all.
+    // What is posted, or done when a timer goes off, has one type: Asio instantiates a great deal for each. It
+    // keeps the client alive, so that `run` may borrow it; a `run` that holds no more allocates nothing.
     struct task {
         std::shared_ptr<void> client;
         std::function<void()> run;

@@ -1,18 +1,10 @@
 // inflight/session/event.hpp - what a session tells whoever drives it.
 #pragma once
 
+#include <inflight/session/delivery.hpp>
 #include <inflight/session/resend_queue.hpp>
 
 namespace inflight {
-
-/// Names one delivered QoS 1 or 2 message until it has been acknowledged.
-struct delivery {
-    std::uint64_t sequence = 0;
-    std::uint32_t connection = 0; // The connection it came over: a QoS 1 delivery is stale on any later one.
-    packet_id id{};
-    inflight::qos qos{};
-    friend bool operator==(const delivery&, const delivery&) = default;
-};
 
 /// Texts and packets in events borrow from the bytes given to received(), and are good until the next call of
 /// it.

@@ -1,0 +1,17 @@
+// inflight/session/delivery.hpp - the name of a received message.
+#pragma once
+
+#include <inflight/codec/types.hpp>
+
+namespace inflight {
+
+/// Names one delivered QoS 1 or 2 message until it has been acknowledged.
+struct delivery {
+    std::uint64_t sequence = 0;
+    std::uint32_t connection = 0; // The connection it came over: a QoS 1 delivery is stale on any later one.
+    packet_id id{};
+    inflight::qos qos{};
+    friend bool operator==(const delivery&, const delivery&) = default;
+};
+
+} // namespace inflight
