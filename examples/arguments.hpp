@@ -1,7 +1,7 @@
 // What the examples take on their command lines.
 #pragma once
 
-#include <inflight/async_client.hpp>
+#include <inflight/async_client/options.hpp>
 
 #include <charconv>
 #include <csignal>

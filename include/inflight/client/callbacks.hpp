@@ -2,7 +2,8 @@
 #pragma once
 
 #include <inflight/async_client/observer.hpp>
-#include <inflight/async_client/inbound_queue.hpp>
+#include <inflight/async_client/received_message.hpp>
+#include <inflight/client/outcome.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -12,15 +13,6 @@
 #include <mutex>
 
 namespace inflight {
-
-/// The broker's answer to subscribe() or unsubscribe(). mid 0: the client has renewed subscriptions after the
-/// broker had lost them, and some of these `filters` were refused.
-struct subscribe_outcome {
-    std::uint16_t mid = 0;
-    std::error_code error{};            // Why there are no answers.
-    std::vector<reason_code> reasons{}; // One for each filter, in their order; a 3.1.1 UNSUBACK has none.
-    std::vector<std::string> filters{}; // With mid 0.
-};
 
 namespace detail {
 
@@ -107,6 +99,22 @@ public:
         wants_packets_ = after->on_log != nullptr;
         latest_ = after.get();
         before = std::exchange(callbacks_, std::move(after));
+    }
+
+    template <class... Args>
+    void set(callback<Args...> callbacks::*which, std::function<void(Args...)> f) {
+        auto shared = f ? std::make_shared<const std::function<void(Args...)>>(std::move(f)) : nullptr;
+        change_callbacks([&](callbacks& all) { all.*which = std::move(shared); });
+    }
+
+    template <class F>
+    void change_filters(F&& change) {
+        change_callbacks([&](callbacks& all) {
+            using map = std::remove_const_t<std::remove_reference_t<decltype(*all.by_filter)>>;
+            auto filters = all.by_filter ? std::make_shared<map>(*all.by_filter) : std::make_shared<map>();
+            change(*filters);
+            all.by_filter = std::move(filters);
+        });
     }
 
     class current_callbacks {

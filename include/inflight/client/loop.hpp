@@ -28,6 +28,8 @@ public:
     }
     ~client_loop() { stop_io(); }
 
+    auto& impl() { return async.implementation(); }
+
     /// Whether this thread is inside a callback of this client.
     bool in_callback() const {
         for (const inside_callback* i = innermost(); i; i = i->outer)
@@ -105,6 +107,18 @@ public:
                 report(std::current_exception());
             }
         }
+    }
+
+    /// False: no thread of loop_start() runs.
+    bool join_loop() {
+        std::thread ended;
+        {
+            const std::lock_guard lock(threads);
+            ended = std::move(loop_thread);
+        }
+        if (!ended.joinable()) return false;
+        ended.join();
+        return true;
     }
 
     void stop_io() {

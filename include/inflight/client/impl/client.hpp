@@ -1,0 +1,333 @@
+// inflight/client/impl/client.hpp - the functions of client, which this header defines inline; or, in a
+// program that defines INFLIGHT_SEPARATE_COMPILATION, once for all its units: in the one that includes this
+// header.
+#pragma once
+
+#include <inflight/client/client.hpp>
+#include <inflight/client/loop.hpp>
+
+#ifdef INFLIGHT_SEPARATE_COMPILATION
+#define INFLIGHT_DECL
+#else
+#define INFLIGHT_DECL inline
+#endif
+
+namespace inflight {
+namespace detail {
+
+template <class Packet>
+client::subscribe_status request(client_loop& loop, const Packet& wish) {
+    const auto id = loop.impl().request(wish, observer_tag);
+    if (!id) return {id.error()};
+    return {{}, number(*id)};
+}
+
+} // namespace detail
+
+INFLIGHT_DECL client::client(client_options options)
+    : loop_(std::make_shared<detail::client_loop>(std::move(options))) {}
+
+INFLIGHT_DECL client::client(std::string client_id) : client(options_for(std::move(client_id))) {}
+
+INFLIGHT_DECL client::~client() {
+    {
+        const std::lock_guard lock(loop_->queue.mutex);
+        loop_->destroyed = true;
+        loop_->queue.changed.notify_all();
+    }
+    if (!loop_->in_callback()) {
+        loop_->join_loop();
+        loop_->wait_until([this] { return !loop_->loop_taken; }); // loop_forever() of another thread.
+        loop_->stop_io();
+        return;
+    }
+    // The thread that is in the callback, and the one for I/O, hold a reference, and clean up when they
+    // end.
+    loop_->impl().shut_down();
+    loop_->work.reset();
+    const std::lock_guard lock(loop_->threads);
+    if (loop_->loop_thread.joinable()) loop_->loop_thread.detach();
+}
+
+INFLIGHT_DECL void client::on_connect(std::function<void(const connect_result&)> f) {
+    loop_->queue.set(&detail::callbacks::on_connect, std::move(f));
+}
+
+INFLIGHT_DECL void client::on_disconnect(std::function<void(const disconnect_result&)> f) {
+    loop_->queue.set(&detail::callbacks::on_disconnect, std::move(f));
+}
+
+INFLIGHT_DECL void client::on_message(std::function<void(const received_message&)> f) {
+    loop_->queue.set(&detail::callbacks::on_message, std::move(f));
+}
+
+INFLIGHT_DECL void client::on_publish(std::function<void(std::uint16_t mid, std::error_code)> f) {
+    loop_->queue.set(&detail::callbacks::on_publish, std::move(f));
+}
+
+INFLIGHT_DECL void client::on_subscribe(std::function<void(const subscribe_outcome&)> f) {
+    loop_->queue.set(&detail::callbacks::on_subscribe, std::move(f));
+}
+
+INFLIGHT_DECL void client::on_unsubscribe(std::function<void(const subscribe_outcome&)> f) {
+    loop_->queue.set(&detail::callbacks::on_unsubscribe, std::move(f));
+}
+
+INFLIGHT_DECL void client::on_oversized(std::function<void(const oversized_message&)> f) {
+    loop_->queue.set(&detail::callbacks::on_oversized, std::move(f));
+}
+
+INFLIGHT_DECL void client::on_exception(std::function<void(std::exception_ptr)> f) {
+    loop_->queue.set(&detail::callbacks::on_exception, std::move(f));
+}
+
+INFLIGHT_DECL std::error_code client::message_callback_add(std::string filter,
+                                                           std::function<void(const received_message&)> f) {
+    if (const errc bad = check_topic_filter(filter); bad != errc::none) return bad;
+    if (!f) return message_callback_remove(filter), std::error_code{};
+    loop_->queue.change_filters([&](auto& all) {
+        all[std::move(filter)] =
+            std::make_shared<const std::function<void(const received_message&)>>(std::move(f));
+    });
+    return {};
+}
+
+INFLIGHT_DECL void client::message_callback_remove(std::string_view filter) {
+    loop_->queue.change_filters([&](auto& all) {
+        if (const auto found = all.find(filter); found != all.end()) all.erase(found);
+    });
+}
+
+INFLIGHT_DECL void client::enable_logger(std::function<void(std::string_view)> f) {
+    loop_->queue.set(&detail::callbacks::on_log, std::move(f));
+}
+
+INFLIGHT_DECL void client::enable_logger() {
+    enable_logger([](std::string_view line) { std::clog << line << '\n'; });
+}
+
+INFLIGHT_DECL void client::will_set(std::string topic, bytes_view payload, qos level, bool retain,
+                                    properties<packet_type::will> props) {
+    will_message w{std::move(topic), std::string(std::string_view(payload)), level, retain, std::move(props)};
+    loop_->impl().with_session([&](auto& s, time_point) { s.set_will(std::move(w)); });
+}
+
+INFLIGHT_DECL void client::will_clear() {
+    loop_->impl().with_session([](auto& s, time_point) { s.set_will(std::nullopt); });
+}
+
+INFLIGHT_DECL void client::username_pw_set(std::optional<std::string> user_name,
+                                           std::optional<std::string> password) {
+    loop_->impl().with_session(
+        [&](auto& s, time_point) { s.set_credentials(std::move(user_name), std::move(password)); });
+}
+
+INFLIGHT_DECL void client::reconnect_delay_set(std::chrono::milliseconds min_delay,
+                                               std::chrono::milliseconds max_delay) {
+    loop_->impl().set_reconnect_delay(min_delay, max_delay);
+}
+
+INFLIGHT_DECL void client::max_inflight_messages_set(std::uint16_t count) {
+    loop_->impl().with_session([&](auto& s, time_point now) { s.set_max_inflight_messages(count, now); });
+}
+
+INFLIGHT_DECL void client::max_queued_messages_set(std::size_t count) {
+    loop_->impl().with_session([&](auto& s, time_point) { s.set_max_queued_messages(count); });
+}
+
+INFLIGHT_DECL void client::max_queued_bytes_set(std::size_t bytes) {
+    loop_->impl().with_session([&](auto& s, time_point) { s.set_max_queued_bytes(bytes); });
+}
+
+INFLIGHT_DECL void client::queue_policy_set(queue_policy policy) {
+    loop_->impl().with_session([&](auto& s, time_point) { s.set_queue_policy(policy); });
+}
+
+INFLIGHT_DECL void client::manual_ack_set(bool manual) {
+    loop_->impl().set_manual_ack(manual);
+    loop_->manual_ack = manual;
+}
+
+INFLIGHT_DECL std::error_code client::connect(std::string host, std::uint16_t port,
+                                              std::chrono::seconds keep_alive, bool retry_first_connection) {
+    if (loop_->in_callback()) return errc::would_deadlock;
+    if (const auto bad = begin_connect(std::move(host), port, keep_alive, retry_first_connection)) return bad;
+    return wait_for_connect();
+}
+
+INFLIGHT_DECL std::error_code client::connect_async(std::string host, std::uint16_t port,
+                                                    std::chrono::seconds keep_alive) {
+    return begin_connect(std::move(host), port, keep_alive, true);
+}
+
+INFLIGHT_DECL std::error_code client::reconnect() {
+    if (const auto error = loop_->start_io()) return error;
+    {
+        const std::lock_guard lock(loop_->queue.mutex);
+        loop_->queue.is_final = false;
+    }
+    loop_->impl().reconnect();
+    return {};
+}
+
+INFLIGHT_DECL client::disconnect_status client::disconnect(std::optional<std::chrono::milliseconds> drain) {
+    if (loop_->in_callback()) return {errc::would_deadlock};
+    if (const auto error = loop_->start_io()) return {error};
+    const auto answer = std::make_shared<std::optional<disconnect_status>>();
+    const auto l = loop_; // The client may be destroyed in a callback.
+    loop_->impl().start_disconnect(drain.value_or(loop_->impl().options().drain_timeout),
+                                   reason_code::success,
+                                   [l, answer](std::error_code error, std::size_t left) {
+                                       const std::lock_guard lock(l->queue.mutex);
+                                       *answer = disconnect_status{error, left};
+                                       l->queue.changed.notify_all();
+                                   });
+    l->pump_until([&] { return answer->has_value() && (l->queue.all_told() || l->destroyed); });
+    return **answer;
+}
+
+INFLIGHT_DECL void client::disconnect_async(std::optional<std::chrono::milliseconds> drain) {
+    if (loop_->start_io()) return; // Nothing can be connected.
+    loop_->impl().start_disconnect(drain.value_or(loop_->impl().options().drain_timeout),
+                                   reason_code::success, [](std::error_code, std::size_t) {});
+}
+
+INFLIGHT_DECL bool client::is_connected() const {
+    return loop_->impl().ask_session([](auto& s) { return s.is_connected(); });
+}
+
+INFLIGHT_DECL std::error_code client::loop_start() {
+    const std::lock_guard lock(loop_->threads);
+    if (loop_->loop_thread.joinable() || !loop_->claim_loop()) return errc::already_running;
+    {
+        const std::lock_guard l(loop_->queue.mutex);
+        loop_->stop_loop = false;
+    }
+    const auto error = loop_->start(loop_->loop_thread, [l = loop_] {
+        const detail::client_loop::release_loop release{*l};
+        l->run_thread();
+    });
+    if (error) loop_->loop_taken = false;
+    return error;
+}
+
+INFLIGHT_DECL std::error_code client::loop_stop() {
+    if (loop_->in_callback()) return errc::would_deadlock;
+    {
+        const std::lock_guard lock(loop_->queue.mutex);
+        loop_->stop_loop = true;
+        loop_->queue.changed.notify_all();
+    }
+    return loop_->join_loop() ? std::error_code{} : make_error_code(errc::not_running);
+}
+
+INFLIGHT_DECL std::error_code client::loop_forever() {
+    const auto l = loop_; // The client may be destroyed in a callback.
+    if (l->in_callback()) return errc::would_deadlock;
+    if (!l->claim_loop()) return errc::already_running;
+    const detail::client_loop::release_loop release{*l};
+    std::error_code error;
+    l->run_until([&] {
+        error = l->queue.final_error;
+        return l->destroyed || (l->queue.is_final && l->queue.all_told());
+    });
+    return error;
+}
+
+INFLIGHT_DECL publish_result client::publish(std::string_view topic, bytes_view payload, qos level,
+                                             bool retain, const properties<packet_type::publish>& props) {
+    if (!loop_->queue.has_room()) return {publish_status::queue_full, 0};
+    return loop_->impl().publish(
+        {.qos = level, .retain = retain, .topic = topic, .props = props, .payload = payload},
+        detail::observer_tag);
+}
+
+INFLIGHT_DECL std::error_code client::wait_for_publish(std::uint16_t mid,
+                                                       std::optional<std::chrono::milliseconds> timeout) {
+    if (loop_->in_callback()) return errc::would_deadlock;
+    std::optional<std::chrono::steady_clock::time_point> limit;
+    if (timeout) limit = std::chrono::steady_clock::now() + bounded(*timeout);
+    for (;;) {
+        std::uint64_t seen = 0;
+        {
+            const std::lock_guard lock(loop_->queue.mutex);
+            seen = loop_->queue.settled;
+        }
+        if (!loop_->impl().ask_session([&](auto& s) { return s.is_outstanding(packet_id{mid}); })) break;
+        if (!loop_->wait_until([&] { return loop_->queue.settled != seen; }, limit)) return errc::timed_out;
+    }
+    const std::lock_guard lock(loop_->queue.mutex);
+    const std::error_code* found = mid == 0 ? nullptr : loop_->queue.failed.find(packet_id{mid});
+    return found ? *found : std::error_code{};
+}
+
+INFLIGHT_DECL client::subscribe_status client::subscribe(const std::vector<subscription_request>& filters,
+                                                         const properties<packet_type::subscribe>& props) {
+    inflight::subscribe wish{.props = props};
+    for (const subscription_request& s : filters)
+        wish.subscriptions.push_back({s.filter, s.qos, s.no_local, s.retain_as_published, s.retain_handling});
+    return detail::request(*loop_, wish);
+}
+
+INFLIGHT_DECL client::subscribe_status client::unsubscribe(const std::vector<std::string>& filters) {
+    inflight::unsubscribe wish;
+    wish.filters.assign(filters.begin(), filters.end());
+    return detail::request(*loop_, wish);
+}
+
+INFLIGHT_DECL std::error_code client::ack(std::uint16_t mid, reason_code reason) {
+    delivery d;
+    {
+        const std::lock_guard lock(loop_->queue.mutex);
+        const delivery* found = mid == 0 ? nullptr : loop_->to_be_acknowledged.find(packet_id{mid});
+        if (!found) return errc::unknown_packet_id;
+        d = *found;
+    }
+    const std::error_code error = loop_->impl().acknowledge(d, reason);
+    if (error == errc::not_supported) return error; // Still to be acknowledged, without a refusal.
+    const std::lock_guard lock(loop_->queue.mutex);
+    const delivery* found = loop_->to_be_acknowledged.find(packet_id{mid});
+    if (found && *found == d) loop_->to_be_acknowledged.erase(packet_id{mid});
+    return error;
+}
+
+INFLIGHT_DECL std::size_t client::unsettled() const {
+    return loop_->impl().ask_session([](auto& s) { return s.unsettled(); });
+}
+
+INFLIGHT_DECL std::uint64_t client::dropped_messages() const { return loop_->impl().dropped_messages(); }
+
+INFLIGHT_DECL client_options client::options_for(std::string client_id) {
+    client_options o;
+    o.client_id = std::move(client_id);
+    return o;
+}
+
+INFLIGHT_DECL std::error_code client::begin_connect(std::string host, std::uint16_t port,
+                                                    std::chrono::seconds keep_alive, bool retry) {
+    if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || host.empty()) return errc::invalid_argument;
+    if (!loop_->impl().is_keepable()) return errc::empty_client_id;
+    if (!loop_->impl().is_idle()) return errc::already_running;
+    if (const auto error = loop_->start_io()) return error;
+    {
+        const std::lock_guard lock(loop_->queue.mutex);
+        loop_->queue.is_final = false;
+        loop_->queue.final_error = {};
+        ++loop_->queue.connects;
+    }
+    loop_->impl().with_session([&](auto& s, time_point) { s.set_keep_alive(keep_alive); });
+    loop_->impl().set_brokers({broker{std::move(host), port}});
+    loop_->impl().set_retry_first_connection(retry);
+    loop_->impl().connect();
+    return {};
+}
+
+INFLIGHT_DECL std::error_code client::wait_for_connect() {
+    const auto l = loop_; // The client may be destroyed in a callback.
+    const auto is_told = [&] { return l->connects_told == l->queue.connects; };
+    l->pump_until([&] { return is_told() || l->destroyed; });
+    const std::lock_guard lock(l->queue.mutex);
+    return is_told() ? l->connect_error : make_error_code(errc::shutting_down);
+}
+
+} // namespace inflight
