@@ -118,8 +118,8 @@ protected:
         });
     }
 
-    // What is posted, or done when a timer goes off, has one type: Asio instantiates a great deal for each. It
-    // keeps the client alive, so that `run` may borrow it; a `run` that holds no more allocates nothing.
+    // What is posted, or done when a timer goes off, has one type: Asio instantiates a great deal for each.
+    // It keeps the client alive, so that `run` may borrow it; a `run` that holds no more allocates nothing.
     struct task {
         std::shared_ptr<void> client;
         std::function<void()> run;
