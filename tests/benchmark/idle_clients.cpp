@@ -25,9 +25,13 @@ namespace {
 using namespace inflight;
 using asio::ip::tcp;
 
-// Answers each CONNECT and then listens, until its parent ends.
-[[noreturn]] void serve(tcp::acceptor& acceptor, std::string_view connack) {
+// Says on which port it listens, answers each CONNECT and then is silent, until its parent ends.
+[[noreturn]] void serve(int says, std::string_view connack) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    asio::io_context io;
+    tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+    const std::uint16_t port = acceptor.local_endpoint().port();
+    if (write(says, &port, sizeof port) != sizeof port) std::abort();
     std::list<tcp::socket> connections;
     std::array<char, 1024> ignored;
     for (;;) {
@@ -36,6 +40,16 @@ using asio::ip::tcp;
         s.read_some(asio::buffer(ignored));
         asio::write(s, asio::buffer(connack));
     }
+}
+
+// In a process of its own. Returns its port.
+std::uint16_t start_server(std::string_view connack) {
+    int ends[2];
+    std::uint16_t port = 0;
+    if (pipe(ends) != 0) std::abort();
+    if (fork() == 0) serve(ends[1], connack);
+    if (read(ends[0], &port, sizeof port) != sizeof port) std::abort();
+    return port;
 }
 
 struct usage {
@@ -90,15 +104,11 @@ int main(int argc, char** argv) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
 
-    asio::io_context io{1};
-    tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
-    const std::uint16_t port = acceptor.local_endpoint().port();
-    std::string connack_bytes;
-    if (!is_bare) (void)encode(connack{}, version, connack_bytes);
-    io.notify_fork(asio::io_context::fork_prepare);
-    if (fork() == 0) serve(acceptor, connack_bytes);
-    io.notify_fork(asio::io_context::fork_parent);
+    std::string answer;
+    if (!is_bare) (void)encode(connack{}, version, answer);
+    const std::uint16_t port = start_server(answer);
 
+    asio::io_context io{1};
     std::list<async_client> clients;
     std::list<tcp::socket> sockets;
     // Some first: what all share is there then.

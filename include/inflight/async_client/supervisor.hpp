@@ -173,7 +173,7 @@ private:
 
     supervisor(asio::any_io_executor executor, client_options options, Store store, int)
         : base(std::move(executor), std::move(options), std::move(store)), attempt_timer_(this->executor_),
-          drain_timer_(this->executor_), random_(*this->options_.seed) {
+          drain_timer_(this->executor_), random_(static_cast<std::uint32_t>(*this->options_.seed)) {
         backoff_.configure(this->options_.reconnect_delay, this->options_.max_reconnect_delay);
         this->preferred_ = this->options_.version.value_or(protocol_version::v5);
     }
@@ -461,7 +461,7 @@ private:
     }
 
     timer attempt_timer_, drain_timer_;
-    std::mt19937_64 random_;
+    std::minstd_rand random_; // Eight bytes in each client, where others take kilobytes.
     backoff backoff_{};
     state state_ = state::idle;
     stopping stopping_ = stopping::no;

@@ -9,7 +9,7 @@
 #include <inflight/session/link.hpp>
 #include <inflight/session/packet_id_allocator.hpp>
 
-#include <deque>
+#include <list>
 #include <map>
 
 namespace inflight {
@@ -250,7 +250,7 @@ private:
     const session_options& options_;
     std::map<packet_id, request> open_{};
     std::map<std::string, renewable> renewable_{};
-    std::deque<event::replied> replied_{};
+    std::list<event::replied> replied_{};
     std::uint64_t last_sequence_ = 0;
     bool must_renew_ = false; // Some renewals have got no answer, or could not be asked for.
     bool stopped_ = false;
