@@ -1,7 +1,4 @@
-// Bare Asio, for comparison. Ways:
-//   latency   writes a QoS 1 message, reads its PUBACK, and so on
-//   idle      --count connected sockets that wait for something to read
-#include "idle.hpp"
+// Bare Asio, for comparison of the latency: writes a QoS 1 message, reads its PUBACK, and so on.
 #include "wire.hpp"
 
 #include <asio/io_context.hpp>
@@ -59,23 +56,8 @@ private:
     tcp::socket socket_;
 };
 
-void idle(const arguments& a) {
-    std::vector<tcp::socket> clients;
-    clients.reserve(a.count);
-    asio::io_context io{1};
-    const memory_use memory(a);
-    for (std::size_t i = 0; i != a.count; ++i) {
-        clients.push_back(connected(io, a.port));
-        clients.back().async_wait(tcp::socket::wait_read, [](std::error_code) {});
-    }
-    io.poll();
-    memory.print();
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
-    const arguments a(argc, argv);
-    if (a.way == "idle") idle(a);
-    else ping_pong(a).run();
+    ping_pong(arguments(argc, argv)).run();
 }

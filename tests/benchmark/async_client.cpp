@@ -5,8 +5,6 @@
 //   on_message    receiving by callback
 //   receive       async_receive() with a handler, which asks for the next message
 //   latency       async_publish() with a handler, one message at a time
-//   idle          --count connected clients on one io_context, which do nothing
-#include "idle.hpp"
 #include "measurement.hpp"
 
 #include <inflight/async_client.hpp>
@@ -16,8 +14,6 @@
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 #include <asio/use_awaitable.hpp>
-
-#include <memory>
 
 namespace {
 
@@ -154,24 +150,8 @@ private:
     async_client client_;
 };
 
-void idle(const arguments& a) {
-    std::vector<std::unique_ptr<async_client>> clients;
-    clients.reserve(a.count);
-    asio::io_context io{1};
-    memory_use memory(a);
-    for (std::size_t i = 0; i != a.count; ++i) {
-        clients.push_back(std::make_unique<async_client>(io, options_of(a)));
-        clients.back()->async_connect([](std::error_code error, const inflight::connect_result&) { must(error); });
-        while (!clients.back()->is_connected()) io.run_one();
-    }
-    io.poll();
-    memory.print();
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
-    const arguments a(argc, argv);
-    if (a.way == "idle") idle(a);
-    else program(a).run();
+    program(arguments(argc, argv)).run();
 }

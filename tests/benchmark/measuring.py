@@ -165,10 +165,6 @@ class Bench:
                                                         "--warm-up", count // 10]) as program:
             return results(program)
 
-    def idle(self, client, count):
-        with self._start(client, self.port(plan.SINK), ["--way", client.way, "--count", count]) as program:
-            return results(program)
-
 
 def finished(*command):
     """A program that has run to its good end, for its output."""

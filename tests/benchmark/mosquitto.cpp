@@ -6,13 +6,10 @@
 //  - publishing outside of callbacks, where packets "are normally sent immediately that their function is called";
 //  - MOSQ_OPT_TCP_NODELAY, without which acknowledgements are delayed; MOSQ_OPT_SEND_MAXIMUM and
 //    MOSQ_OPT_RECEIVE_MAXIMUM for the window.
-// Ways: publish, receive, latency, idle.
-#include "idle.hpp"
+// Ways: publish, receive, latency.
 #include "measurement.hpp"
 
 #include <mosquitto.h>
-
-#include <memory>
 
 namespace {
 
@@ -93,22 +90,12 @@ private:
     mosquitto* mosquitto_;
 };
 
-// Its select() takes descriptors below 1,024 only, and it holds three for each client: so many can be had.
-void idle(arguments a) {
-    a.count = std::min<std::size_t>(a.count, 330);
-    const memory_use memory(a);
-    std::vector<std::unique_ptr<program>> clients;
-    for (std::size_t i = 0; i != a.count; ++i) clients.push_back(std::make_unique<program>(a));
-    memory.print();
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
     const arguments a(argc, argv);
     mosquitto_lib_init();
-    if (a.way == "idle") idle(a);
-    else if (a.way == "publish") program(a).publish();
+    if (a.way == "publish") program(a).publish();
     else if (a.way == "receive") program(a).receive();
     else if (a.way == "latency") program(a).latency();
     else fail("unknown way " + a.way);

@@ -12,7 +12,7 @@ class Results:
         self.rounds = {}  # By scenario, then by client: the results of each round.
         self.counts = {}  # By name of the count, scenario and client: per message.
         self.latencies = {}  # By client: the results of each round.
-        self.idle = {}  # By name of the client.
+        self.idle = {}  # By kind: KiB of a client.
         self.compiled = {}  # By way: the line of compile_cost.py.
         self.codec = {}  # By name: nanoseconds.
         self.not_measured = []
@@ -98,9 +98,8 @@ def others(results):
     for client in results.latencies:
         yield f"latency, {client.name}", ", ".join(
             f"{name} {results.latency(client, name) * 1e6:.1f} us" for name in ("p50", "p99"))
-    for name, idle in results.idle.items():
-        yield f"{idle['clients']:,.0f} idle clients, {name}", (
-            f"{idle['resident_bytes'] / 1024:.1f} KiB resident each, {idle['heap_bytes'] / 1024:.1f} KiB of heap")
+    for kind, idle in results.idle.items():
+        yield f"1,000 idle clients, {kind}", f"{idle['resident_kib']:.1f} KiB each, {idle['heap_kib']:.1f} of them on the heap"
     for way, row in results.compiled.items():
         yield f"compiling, {way}", f"{row['seconds']} s, {row['mib']} MiB, {row['ratio']} times Asio alone"
     for name, nanoseconds in results.codec.items():
