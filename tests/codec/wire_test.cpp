@@ -286,3 +286,12 @@ TEST_CASE("codec: refuses to encode more than a Remaining Length can say", "[cod
         CHECK(measure_packet(sized(room + 1), version).error() == errc::packet_too_large);
     }
 }
+
+TEST_CASE("codec: says how many bytes a packet lacks, as far as they tell", "[codec]") {
+    const std::string packet = hex("30 80 01") + std::string(128, 'x');
+    for (std::size_t size = 0; size != 3; ++size) CHECK(bytes_lacking(std::string_view(packet).substr(0, size)) == 1);
+    for (std::size_t size = 3; size <= packet.size(); ++size)
+        CHECK(bytes_lacking(std::string_view(packet).substr(0, size)) == packet.size() - size);
+    CHECK(bytes_lacking(packet + "more") == 0);
+    CHECK(bytes_lacking(hex("30 FF FF FF FF")) == 0); // Malformed: no other byte makes it better.
+}

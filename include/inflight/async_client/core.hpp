@@ -256,8 +256,11 @@ private:
     }
 
     void on(event::message& e) {
-        if (handler_ && inbound_.empty() && receivers_.empty())
-            return (void)this->direct_.emplace(e.packet, e.delivery);
+        if (handler_ && inbound_.empty() && receivers_.empty()) {
+            this->direct_ = received_view(e.packet, e.delivery);
+            this->is_direct_ = true;
+            return;
+        }
         const bool is_kept = e.packet.qos != qos::at_most_once || !inbound_.is_full() ||
                              session_.version() != protocol_version::v5 ||
                              options_.on_inbound_overflow != inflight::inbound_overflow::drop_qos_0;

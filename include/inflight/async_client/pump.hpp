@@ -144,7 +144,8 @@ protected:
     std::shared_ptr<Transport> transport_{};
     inbound_queue inbound_;
     std::shared_ptr<const message_handler> handler_{};
-    std::optional<received_view> direct_{}; // For the handler, as soon as the lock is released.
+    received_view direct_{};  // The message for the handler, as soon as the lock is released,
+    bool is_direct_ = false;  // if there is one.
     bool closing_ = false;
 
 private:
@@ -174,21 +175,25 @@ private:
         flush();
     }
 
-    // What is left is the beginning of another packet, or, if a handler throws, all that has not been taken.
+    // Packets are taken where they have been read into; only one that came in parts is put together first.
+    // What is left is the beginning of another one, or what may not be taken now, or, if a handler throws,
+    // all behind its message.
     void take_bytes(std::string_view bytes) {
-        if (!partial_.empty()) {
-            partial_.append(bytes);
-            bytes = partial_;
-        }
-        const auto keep_rest = [&] {
-            if (bytes.data() == partial_.data()) partial_.erase(0, partial_.size() - bytes.size());
-            else partial_ = bytes;
-            if (partial_.empty()) partial_.shrink_to_fit();
-        };
         const time_point now = clock::now();
-        std::shared_ptr<const message_handler> handler;
+        std::string_view begun = partial_;
+        const auto keep_rest = [&] {
+            partial_.erase(0, partial_.size() - begun.size());
+            begun = partial_.append(bytes);
+        };
         try {
-            while (take_packet(bytes, handler, now)) {}
+            for (take_packets(begun, now); !begun.empty(); take_packets(begun, now)) {
+                const std::string_view next = bytes.substr(0, bytes_lacking(begun));
+                if (next.empty()) return keep_rest();
+                bytes.remove_prefix(next.size());
+                partial_.erase(0, partial_.size() - begun.size());
+                begun = partial_.append(next);
+            }
+            take_packets(bytes, now);
         } catch (...) {
             keep_rest();
             take_what_is_there();
@@ -197,25 +202,27 @@ private:
         keep_rest();
     }
 
-    // Takes one packet from the front of `bytes`; false if there is none, or if it may not be taken now. The
-    // lock is taken for each, and released while `handler` runs, which is kept current.
+    // As many as there are and may be taken now.
+    void take_packets(std::string_view& bytes, time_point now) {
+        std::shared_ptr<const message_handler> handler;
+        while (!bytes.empty() && take_packet(bytes, handler, now)) {}
+    }
+
+    // The lock is taken for each packet, and released while `handler` runs, which is kept current.
     bool take_packet(std::string_view& bytes, std::shared_ptr<const message_handler>& handler,
                      time_point now) {
-        std::optional<received_view> direct;
-        {
-            const lock_type lock(mutex_);
-            if (bytes.empty() || closing_ || !may_take()) return false;
-            const std::size_t n = session_.received(bytes, now);
-            if (n == 0) return false;
-            if (observer_ && observer_->wants_packets())
-                trace_.received(*observer_, bytes.substr(0, n), session_.version());
-            settle_events();
-            bytes.remove_prefix(n);
-            if (!direct_) return true;
-            direct.swap(direct_);
-            if (handler != handler_) handler = handler_;
-        }
-        hand_over(*handler, *direct);
+        lock_type lock(mutex_);
+        if (closing_ || !may_take()) return false;
+        const std::size_t n = session_.received(bytes, now);
+        if (n == 0) return false;
+        if (observer_ && observer_->wants_packets())
+            trace_.received(*observer_, bytes.substr(0, n), session_.version());
+        settle_events();
+        bytes.remove_prefix(n);
+        if (!std::exchange(is_direct_, false)) return true;
+        if (handler != handler_) handler = handler_;
+        lock.unlock();
+        hand_over(*handler, direct_);
         return true;
     }
 
@@ -317,6 +324,7 @@ private:
             const lock_type lock(mutex_);
             timer_armed_ = false;
             if (closing_) return;
+            if (partial_.empty()) partial_.shrink_to_fit(); // As a rule it has been quiet.
             step([&] { session_.deadline_reached(clock::now()); });
             flush();
         });

@@ -64,6 +64,7 @@ struct received_message : message {
 struct received_view : publish {
     inflight::delivery delivery{};
 
+    received_view() = default;
     received_view(const publish& p, const inflight::delivery& d) : publish(p), delivery(d) {}
     explicit received_view(const received_message& m) : publish(m.packet()), delivery(m.delivery) {
         dup = m.dup;

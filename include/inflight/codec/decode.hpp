@@ -122,6 +122,15 @@ struct decoder : visitor_base {
     return out;
 }
 
+/// How many bytes, at least, the first packet in `in` still lacks; 0 when it is all there, or malformed.
+inline std::size_t bytes_lacking(std::string_view in) {
+    wire::reader r(in);
+    (void)r.byte();
+    const std::uint32_t remaining = r.varint(wire::reader::varint_form::any);
+    if (!r.ok()) return r.error() == errc::truncated ? 1 : 0;
+    return remaining - std::min<std::size_t>(remaining, r.left());
+}
+
 /// Decodes a frame whose type is known to be that of `Packet`.
 template <class Packet>
 [[gnu::always_inline]] inline result<Packet> decode_as(const frame& f, protocol_version version) {
