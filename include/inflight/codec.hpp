@@ -9,5 +9,6 @@
 #include <inflight/codec/print.hpp>
 #include <inflight/codec/property.hpp>
 #include <inflight/codec/topic.hpp>
+#include <inflight/codec/topic_tree.hpp>
 #include <inflight/codec/types.hpp>
 #include <inflight/codec/wire.hpp>

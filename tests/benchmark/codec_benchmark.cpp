@@ -86,6 +86,56 @@ BENCHMARK_CAPTURE(match, one_level_wildcard, "sensor/+");
 BENCHMARK_CAPTURE(match, rest_wildcard, "sensor/#");
 BENCHMARK_CAPTURE(match, differs, "sensor/humidity");
 
+// Routing: one message among many filters, through the tree and by asking every filter.
+
+constexpr int many = 10'000;
+
+struct subscriber {
+    int number = 0;
+    bool empty() const { return number == 0; }
+};
+
+// A third each of exact filters, of '+' and of '#', under different sites: two of them match.
+std::vector<std::string> filters(int count) {
+    std::vector<std::string> out{"site/4711/+", "site/4711/#"};
+    for (int i = 0; std::ssize(out) < count; ++i) {
+        const std::string site = (i % 3 == 0 ? "site/" : "plant/") + std::to_string(i);
+        out.push_back(site + (i % 3 == 0 ? "/humidity" : i % 3 == 1 ? "/+/state" : "/#"));
+    }
+    return out;
+}
+constexpr std::string_view routed = "site/4711/temperature";
+
+topic_tree<subscriber> tree_of(const std::vector<std::string>& all) {
+    topic_tree<subscriber> out;
+    for (int number = 1; const std::string& filter : all) out[filter].number = number++;
+    return out;
+}
+
+void route_by_tree(benchmark::State& state) {
+    topic_tree<subscriber> tree = tree_of(filters(static_cast<int>(state.range(0))));
+    int found = 0;
+    const auto visit = [&](const subscriber& s) { found += !s.empty(); };
+    for (auto _ : state) tree.for_each_match(routed, visit);
+    if (found != 2 * state.iterations()) state.SkipWithError("two filters match");
+}
+BENCHMARK(route_by_tree)->Arg(10)->Arg(many);
+
+void route_by_asking_each(benchmark::State& state) {
+    const std::vector<std::string> all = filters(static_cast<int>(state.range(0)));
+    int found = 0;
+    for (auto _ : state)
+        for (const std::string& filter : all) found += matches(filter, routed);
+    if (found != 2 * state.iterations()) state.SkipWithError("two filters match");
+}
+BENCHMARK(route_by_asking_each)->Arg(10)->Arg(many);
+
+void add_filters(benchmark::State& state) {
+    const std::vector<std::string> all = filters(many);
+    for (auto _ : state) benchmark::DoNotOptimize(tree_of(all));
+}
+BENCHMARK(add_filters)->Unit(benchmark::kMillisecond);
+
 } // namespace
 
 BENCHMARK_MAIN();

@@ -1,9 +1,9 @@
 // Topics on foreign text, a topic or filter on each line: what is valid, which matches which, one by one and through
-// the tree of the test server, all against a reference that is written for plainness.
+// topic_tree, all against a reference that is written for plainness.
 #include "codec/oracle.hpp"
 #include "fuzz/input.hpp"
 
-#include <inflight/testing/topic_tree.hpp>
+#include <inflight/codec/topic_tree.hpp>
 
 #include <set>
 
@@ -19,7 +19,7 @@ struct entry {
     texts here{};
     bool empty() const { return here.empty(); }
 };
-using tree = testing::topic_tree<entry>;
+using tree = topic_tree<entry>;
 
 texts all_of(std::string_view text) {
     texts out;

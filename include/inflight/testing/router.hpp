@@ -2,8 +2,10 @@
 // Standard: MQTT 5.0 sections 3.3.1.3, 3.3.4, 3.8.3.1, 4.8; MQTT 3.1.1 sections 3.3.1.3, 3.8.4.
 #pragma once
 
+#include <inflight/codec/topic_tree.hpp>
 #include <inflight/testing/server_session.hpp>
-#include <inflight/testing/topic_tree.hpp>
+
+#include <algorithm>
 
 namespace inflight::testing {
 
@@ -62,12 +64,13 @@ public:
         });
     }
 
-    /// The retained messages whose topic matches, without their Message Expiry Interval.
+    /// The retained messages whose topic matches, by topic, without their Message Expiry Interval.
     std::vector<message> retained(std::string_view filter) const {
         std::vector<message> out;
         retained_.for_each_matched(filter, [&](const retained_message& one) {
             if (one.message) out.push_back(one.message->content);
         });
+        std::ranges::sort(out, {}, &message::topic);
         return out;
     }
     void forget_retained() { retained_ = {}; }

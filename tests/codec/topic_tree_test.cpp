@@ -1,8 +1,7 @@
-// The tree of topic levels against the reference, and the queue of timers.
+// The tree of topic levels against the reference.
 #include "codec/oracle.hpp"
 
-#include <inflight/testing/timer_queue.hpp>
-#include <inflight/testing/topic_tree.hpp>
+#include <inflight/codec/topic_tree.hpp>
 
 #include "support/catch.hpp"
 
@@ -10,7 +9,6 @@
 #include <set>
 
 using namespace inflight;
-using namespace inflight::testing;
 
 namespace {
 
@@ -51,7 +49,7 @@ std::string random_path(std::mt19937& random, bool is_filter) {
 
 } // namespace
 
-TEST_CASE("topic_tree: finds the filters that match a name, and the names that a filter matches, each once", "[testing]") {
+TEST_CASE("topic_tree: finds the filters that match a name, and the names that a filter matches, each once", "[codec]") {
     std::mt19937 random(20261121);
     tree filters, names;
     paths all_filters, all_names;
@@ -81,7 +79,7 @@ TEST_CASE("topic_tree: finds the filters that match a name, and the names that a
     }
 }
 
-TEST_CASE("topic_tree: keeps no node that leads nowhere", "[testing]") {
+TEST_CASE("topic_tree: keeps no node that leads nowhere", "[codec]") {
     tree t;
     t["a/b/c"].path = "a/b/c";
     t["a/b"].path = "a/b";
@@ -99,7 +97,35 @@ TEST_CASE("topic_tree: keeps no node that leads nowhere", "[testing]") {
     t.prune("nothing/here");
 }
 
-TEST_CASE("topic_tree: the longest topic there can be is no trouble", "[testing]") {
+TEST_CASE("topic_tree: a filter that lost its place does not come back with a new one in that place", "[codec]") {
+    tree t;
+    for (const auto filter : {"a/+", "a/#", "a/b"}) t[filter].path = filter;
+    for (const auto filter : {"a/+", "a/#", "a/b"}) {
+        t.find(filter)->path.clear();
+        t.prune(filter);
+    }
+    CHECK(t.node_count() == 1);
+    for (const auto filter : {"+/x", "b/y", "b/#"}) t[filter].path = filter;
+    CHECK(filters_matching(t, "a/b").empty());
+    CHECK(filters_matching(t, "b/x") == paths{"+/x", "b/#"});
+    CHECK(filters_matching(t, "b") == paths{"b/#"});
+}
+
+TEST_CASE("topic_tree: visits what matches and what is on the way to it, and nothing else", "[codec]") {
+    tree t;
+    for (int i = 0; i != 10'000; ++i) {
+        const std::string number = std::to_string(i);
+        for (const std::string& filter : {"site/" + number + "/state", number + "/+", "site/+/" + number, number + "/#"})
+            t[filter].path = filter;
+    }
+    int visits = 0;
+    t.for_each_match("site/4711/state", [&](const mark&) { ++visits; });
+    CHECK(visits == 1);
+    CHECK(filters_matching(t, "site/7/4711") == paths{"site/+/4711"});
+    CHECK(filters_matching(t, "4711/x") == paths{"4711/#", "4711/+"});
+}
+
+TEST_CASE("topic_tree: the longest topic there can be is no trouble", "[codec]") {
     const std::string name(65'535, '/'), filter = name.substr(2) + "/#";
     tree t;
     t[filter].path = "found";
@@ -108,25 +134,4 @@ TEST_CASE("topic_tree: the longest topic there can be is no trouble", "[testing]
     t.prune(filter);
     t[name].path = "found";
     CHECK(names_matched(t, "#").size() == 1);
-}
-
-TEST_CASE("timer_queue: gives what is due in the order of time, each timer once", "[testing]") {
-    using kind = timer::kind;
-    const time_point zero{};
-    const auto at = [&](int seconds) { return zero + std::chrono::seconds(seconds); };
-    timer_queue q;
-    CHECK_FALSE(q.next());
-    q.set({kind::will, 1}, at(5));
-    q.set({kind::silence, 2}, at(3));
-    q.set({kind::silence, 1}, at(3));
-    q.set({kind::will, 1}, at(1));
-    q.set({kind::session_end, 1}, at(2));
-    q.cancel({kind::session_end, 1});
-    q.cancel({kind::session_end, 7});
-    CHECK(q.next() == at(1));
-    CHECK(q.take_due(at(3)) == timer{kind::will, 1});
-    CHECK(q.take_due(at(3)) == timer{kind::silence, 1});
-    CHECK(q.take_due(at(3)) == timer{kind::silence, 2});
-    CHECK_FALSE(q.take_due(at(9)));
-    CHECK_FALSE(q.next());
 }
