@@ -19,11 +19,12 @@ class delivery {
 public:
     delivery(int version, int qos, std::size_t size, std::size_t count, std::size_t window)
         : packet_(version, qos, size) {
-        const std::size_t number = std::clamp<std::size_t>(ring_size / packet_.size(), 64, 65'535);
+        const std::size_t fitting = std::clamp<std::size_t>(ring_size / packet_.size(), 64, 65'535);
+        const std::size_t number = qos == 0 ? fitting : std::max(fitting, window); // None twice in flight.
         for (std::size_t i = 0; i != number; ++i)
             packet_.append(ring_, static_cast<std::uint16_t>(i + 1));
         total_ = count * packet_.size();
-        window_ = qos == 0 ? total_ : std::min(window, number) * packet_.size();
+        window_ = qos == 0 ? total_ : window * packet_.size();
     }
 
     void acknowledged() { acknowledged_ += packet_.size(); }

@@ -101,13 +101,18 @@ def latency(r):
 
 
 def steady_state(r):
-    for scenario in plan.STEADY_STATE:
-        for client in scenario.clients:
+    """Of QoS 0, 1 and 2 the worst."""
+    for direction in ("publish", "receive"):
+        scenarios = [s for s in plan.STEADY_STATE if s.direction == direction]
+        for client in scenarios[0].clients:
             if not client.is_ours:
                 continue
-            what = f"{client.name}, {scenario.direction} QoS {scenario.qos}"
-            yield none(f"{what}: allocations per message", r.count("allocations", scenario, client))
-            yield at_most(f"{what}, window 1,024: system calls per message", 0.05, r.count("system calls", scenario, client))
+
+            def worst(name):
+                return max((n for s in scenarios if (n := r.count(name, s, client)) is not None), default=None)
+
+            yield none(f"{direction}, {client.name}: allocations per message", worst("allocations"))
+            yield at_most(f"{direction}, {client.name}, window 1,024: system calls per message", 0.05, worst("system calls"))
 
 
 def memory(r):
@@ -129,8 +134,11 @@ def broker(r):
         peers = [rate for c in scenario.clients if not c.is_ours and c is not limit and (rate := r.rate(scenario, c))]
         yield at_least(f"{scenario}: times the best peer", 0.85 if scenario.size >= 16 * KIB else 0.95,
                        ratio(r.rate(scenario, ours), max(peers, default=None)))
-        yield at_most(f"{scenario}: user CPU, times the limit's", 1.5,
-                      ratio(r.cpu(scenario, ours, "user"), r.cpu(scenario, limit, "user")))
+        user = at_most(f"{scenario}: user CPU, times the limit's", 1.5,
+                       ratio(r.cpu(scenario, ours, "user"), r.cpu(scenario, limit, "user")))
+        whole = ratio(r.cpu(scenario, ours), r.cpu(scenario, limit))
+        # The system tells user from system time by ticks; their sum it measures.
+        yield dataclasses.replace(user, measured=f"{user.measured} (user and system: {text(whole)})") if whole else user
 
 
 def stalled(r):
