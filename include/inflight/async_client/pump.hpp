@@ -100,16 +100,14 @@ protected:
         read();
     }
 
-    /// What the clock said at the first wish of this turn of the event loop: exact enough for timers of what
-    /// goes out together, and much cheaper than to ask for every message.
-    time_point turn_time() {
-        if (!flush_scheduled_) turn_time_ = clock::now();
-        return turn_time_;
-    }
+    /// What the clock said at the first wish of this turn of the event loop, whatever it was: exact enough for
+    /// timers of what goes out together, and much cheaper than to ask for every message.
+    time_point turn_time() { return flush_scheduled_ ? turn_time_ : clock::now(); }
 
     void schedule_flush() {
         if (flush_scheduled_) return;
         flush_scheduled_ = true;
+        turn_time_ = clock::now();
         post([this] {
             const lock_type lock(mutex_);
             flush_scheduled_ = false;
