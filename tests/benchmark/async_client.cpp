@@ -55,7 +55,10 @@ public:
 
 private:
     inflight::qos level(std::size_t index) const { return static_cast<inflight::qos>(a_.qos_of(index)); }
-    inflight::message message(std::size_t index) const { return {topic, payload_, level(index)}; }
+    const inflight::message& message(std::size_t index) {
+        message_.qos = level(index);
+        return message_;
+    }
 
     void run_until_done() {
         while (!meter_.done()) io_.run_one();
@@ -66,7 +69,7 @@ private:
         while (!meter_.done()) {
             const std::size_t until = std::min(a_.total(), meter_.settled() + a_.ahead());
             for (; sent_ < until; ++sent_)
-                if (!client_.publish(topic, payload_, level(sent_))) fail("publish() refuses");
+                if (!client_.publish(message(sent_))) fail("publish() refuses");
             io_.run_one();
             meter_.settle_to(sent_ - client_.unsettled());
         }
@@ -144,7 +147,7 @@ private:
     arguments a_;
     meter meter_;
     latencies latencies_;
-    std::string payload_ = std::string(a_.size, 'x');
+    inflight::message message_{topic, std::string(a_.size, 'x')};
     std::size_t sent_ = 0;
     asio::io_context io_{1};
     async_client client_;

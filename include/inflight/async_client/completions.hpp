@@ -138,7 +138,7 @@ class completion_queue final : public completions,
     using lock_type = std::unique_lock<Mutex>;
 
 public:
-    static constexpr int calls_at_a_time = 256; // Then it is the turn of others in the event loop.
+    static constexpr int calls_at_a_time = 2048; // Then it is the turn of others in the event loop.
 
     using completions::completions;
 

@@ -39,6 +39,9 @@ public:
         return m;
     }
 
+    /// Gives back what a burst has needed, if it is over.
+    void shrink_to_fit() { messages_.shrink_to_fit(); }
+
 private:
     static std::size_t size_of(const received_message& m) {
         return m.topic.size() + m.payload.size() + m.props.bytes().size();

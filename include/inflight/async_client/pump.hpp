@@ -323,6 +323,7 @@ private:
             timer_armed_ = false;
             if (closing_) return;
             if (partial_.empty()) partial_.shrink_to_fit(); // As a rule it has been quiet.
+            inbound_.shrink_to_fit();
             step([&] { session_.deadline_reached(clock::now()); });
             flush();
         });

@@ -32,6 +32,10 @@ public:
         ++end_;
     }
     void clear() { begin_ = end_; }
+    /// An empty queue keeps no memory.
+    void shrink_to_fit() {
+        if (empty()) std::vector<T>().swap(places_);
+    }
 
 private:
     void grow() {
