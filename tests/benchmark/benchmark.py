@@ -170,6 +170,9 @@ def main():
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that what was started is stopped.
 
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        say(f"The machine is not idle (load {load:.1f}): only the counts will mean something.")
     start = time.monotonic()
     with measuring.Bench(arguments.binaries) as bench:
         run = Run(bench, arguments.short, arguments.only)
