@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import brokers  # noqa: E402
@@ -17,6 +18,7 @@ import plan  # noqa: E402
 
 CLIENT_CORE, SERVER_CORE = 0, min(1, (os.cpu_count() or 1) - 1)
 LIMIT_OF_A_RUN = 120  # Seconds.
+SLOW = 1.0  # Seconds after which a round is not made longer.
 VERSIONS = {"5.0": 5, "3.1.1": 4}  # As in CONNECT.
 
 
@@ -111,10 +113,12 @@ class Bench:
         """Messages of a round and of its warm-up. How many there are in a second is found out once, in small rounds."""
         most = self._most(scenario)
         if (scenario, client) not in self._messages:
-            count = min(1000, most)
+            count, enough = min(1000, most), scenario.window if scenario.qos else 0
             while True:
+                start = time.monotonic()
                 round_ = self.run(scenario, client, count, count // 10)
-                if round_["seconds"] > seconds / 8 or count == most:
+                is_long = round_["seconds"] > seconds / 8 and count >= enough
+                if is_long or count == most or time.monotonic() - start > SLOW:
                     break
                 count = min(8 * count, most)
             self._messages[scenario, client] = round_["messages"] / round_["seconds"]

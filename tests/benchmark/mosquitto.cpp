@@ -1,8 +1,9 @@
 // libmosquitto, as its documentation (mosquitto.h) advises:
 //  - one thread only, which is its faster way: "if your application uses threads you must use mosquitto_threaded_set
 //    [...] otherwise it makes some optimisations for the single threaded case";
-//  - mosquitto_loop(), "which must be called frequently", waits in select() when there is nothing to do; its
-//    max_packets "is currently unused and should be set to 1";
+//  - mosquitto_loop(), which "must be called frequently", so at least once for 64 messages (more of them unacknowledged
+//    make each publish slower), waits in select() when there is nothing to do; its max_packets "is currently unused
+//    and should be set to 1";
 //  - publishing outside of callbacks, where packets "are normally sent immediately that their function is called";
 //  - MOSQ_OPT_TCP_NODELAY, without which acknowledgements are delayed; MOSQ_OPT_SEND_MAXIMUM and
 //    MOSQ_OPT_RECEIVE_MAXIMUM for the window.
@@ -43,8 +44,8 @@ public:
 
     void publish() {
         while (!meter_.done()) {
-            while (sent_ != a_.total() && sent_ - meter_.settled() < a_.ahead()) publish_one();
-            if (!meter_.done()) loop();
+            for (int i = 0; i != 64 && may_publish(); ++i) publish_one();
+            if (!meter_.done()) loop(may_publish() ? 0 : 1000);
         }
         meter_.print();
     }
@@ -70,7 +71,9 @@ public:
 private:
     static program& of(void* self) { return *static_cast<program*>(self); }
 
-    void loop() { must(mosquitto_loop(mosquitto_, 1000, 1)); }
+    bool may_publish() const { return sent_ != a_.total() && sent_ - meter_.settled() < a_.ahead(); }
+
+    void loop(int milliseconds = 1000) { must(mosquitto_loop(mosquitto_, milliseconds, 1)); }
     void await() {
         while (!awaited_) loop();
         awaited_ = false;
