@@ -80,6 +80,7 @@ public:
     std::size_t remarks = 0;
     std::size_t held_back = 0; // Messages that came too late: they wait for the next connection.
     std::atomic<bool> message_in_hand{false}; // A callback has one.
+    std::atomic<packet_printer> printer{nullptr}; // Of the packets that on_log gets.
     bool is_final = true; // There is no connection, and will be none unless one is asked for.
     std::error_code final_error = errc::not_connected;
 
@@ -96,7 +97,6 @@ public:
         auto after = std::make_shared<callbacks>(*callbacks_);
         change(*after);
         wants_outcomes_ = after->on_publish != nullptr;
-        wants_packets_ = after->on_log != nullptr;
         latest_ = after.get();
         before = std::exchange(callbacks_, std::move(after));
     }
@@ -188,7 +188,7 @@ public:
     void on_turn_end() override {
         if (turn_size_ != 0) hand_over([] {});
     }
-    bool wants_packets() const override { return wants_packets_; }
+    packet_printer wanted_printer() const override { return printer; }
     bool has_message_in_hand() const override { return message_in_hand; }
 
     /// Not with the client's lock held.
@@ -252,7 +252,7 @@ private:
 
     std::shared_ptr<const callbacks> callbacks_ = std::make_shared<callbacks>();
     std::atomic<const callbacks*> latest_{callbacks_.get()};
-    std::atomic<bool> wants_packets_{false}, wants_outcomes_{false};
+    std::atomic<bool> wants_outcomes_{false};
     counter outcomes_noted_{0}, outcomes_told_{0};
     std::vector<note> turn_{}; // Guarded by the client's lock, as is what follows.
     std::size_t turn_size_ = 0, turn_settled_ = 0;

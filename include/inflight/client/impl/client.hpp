@@ -99,6 +99,7 @@ INFLIGHT_DECL void client::message_callback_remove(std::string_view filter) {
 }
 
 INFLIGHT_DECL void client::enable_logger(std::function<void(std::string_view)> f) {
+    loop_->queue.printer = f ? &detail::print_packet : nullptr;
     loop_->queue.set(&detail::callbacks::on_log, std::move(f));
 }
 
