@@ -1,4 +1,5 @@
-# cmake -D WAY=... -D SEPARATE=... -D WORK=... -D ASIO_DIRS=... -D COMPILER=... -D GENERATOR=... -P consume.cmake
+# cmake -D WAY=... -D SEPARATE=... -D WORK=... -D ASIO_DIRS=... -D COMPILER=... -D GENERATOR=...
+#       -P consume.cmake
 #
 # Builds the project in consumer/ and runs its programs, with the library got in one WAY:
 #   add_subdirectory   from this tree
