@@ -22,6 +22,19 @@ client::subscribe_status request(client_loop& loop, const Packet& wish) {
     return {{}, number(*id)};
 }
 
+// The result is there when the connection is closed.
+inline std::shared_ptr<const std::optional<client::disconnect_status>>
+start_disconnect(const std::shared_ptr<client_loop>& loop, std::optional<std::chrono::milliseconds> drain) {
+    const auto answer = std::make_shared<std::optional<client::disconnect_status>>();
+    loop->impl().start_disconnect(drain.value_or(loop->impl().options().drain_timeout), reason_code::success,
+                                  [loop, answer](std::error_code error, std::size_t left) {
+                                      const std::lock_guard lock(loop->queue.mutex);
+                                      *answer = client::disconnect_status{error, left};
+                                      loop->queue.changed.notify_all();
+                                  });
+    return answer;
+}
+
 } // namespace detail
 
 INFLIGHT_DECL client::client(client_options options)
@@ -174,23 +187,15 @@ INFLIGHT_DECL std::error_code client::reconnect() {
 INFLIGHT_DECL client::disconnect_status client::disconnect(std::optional<std::chrono::milliseconds> drain) {
     if (loop_->in_callback()) return {errc::would_deadlock};
     if (const auto error = loop_->start_io()) return {error};
-    const auto answer = std::make_shared<std::optional<disconnect_status>>();
     const auto l = loop_; // The client may be destroyed in a callback.
-    loop_->impl().start_disconnect(drain.value_or(loop_->impl().options().drain_timeout),
-                                   reason_code::success,
-                                   [l, answer](std::error_code error, std::size_t left) {
-                                       const std::lock_guard lock(l->queue.mutex);
-                                       *answer = disconnect_status{error, left};
-                                       l->queue.changed.notify_all();
-                                   });
+    const auto answer = detail::start_disconnect(l, drain);
     l->pump_until([&] { return answer->has_value() && (l->queue.all_told() || l->destroyed); });
     return **answer;
 }
 
 INFLIGHT_DECL void client::disconnect_async(std::optional<std::chrono::milliseconds> drain) {
     if (loop_->start_io()) return; // Nothing can be connected.
-    loop_->impl().start_disconnect(drain.value_or(loop_->impl().options().drain_timeout),
-                                   reason_code::success, [](std::error_code, std::size_t) {});
+    detail::start_disconnect(loop_, drain);
 }
 
 INFLIGHT_DECL bool client::is_connected() const {
