@@ -220,3 +220,7 @@ private:
 using async_client = basic_async_client<tcp_transport>;
 
 } // namespace inflight
+
+#ifdef INFLIGHT_SEPARATE_COMPILATION
+#include <inflight/async_client/impl/instances.hpp>
+#endif
