@@ -221,6 +221,4 @@ using async_client = basic_async_client<tcp_transport>;
 
 } // namespace inflight
 
-#ifdef INFLIGHT_SEPARATE_COMPILATION
 #include <inflight/async_client/impl/instances.hpp>
-#endif

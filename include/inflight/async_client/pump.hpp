@@ -100,8 +100,8 @@ protected:
         read();
     }
 
-    /// What the clock said at the first wish of this turn of the event loop, whatever it was: exact enough for
-    /// timers of what goes out together, and much cheaper than to ask for every message.
+    /// What the clock said at the first wish of this turn of the event loop, whatever it was: exact enough
+    /// for timers of what goes out together, and much cheaper than to ask for every message.
     time_point turn_time() { return flush_scheduled_ ? turn_time_ : clock::now(); }
 
     void schedule_flush() {

@@ -1,10 +1,12 @@
-// inflight/async_client/impl/instances.hpp - the templates behind async_client, which in a program that defines
-// INFLIGHT_SEPARATE_COMPILATION are instantiated once: in the unit that says so by an empty INFLIGHT_EXTERN.
+// inflight/async_client/impl/instances.hpp - the templates behind async_client, which in a program that
+// defines INFLIGHT_SEPARATE_COMPILATION are instantiated once: in the unit that says so by an empty
+// INFLIGHT_EXTERN.
 #pragma once
 
 #include <inflight/async_client/supervisor.hpp>
 #include <inflight/async_client/tcp_transport.hpp>
 
+#ifdef INFLIGHT_SEPARATE_COMPILATION
 #ifndef INFLIGHT_EXTERN
 #define INFLIGHT_EXTERN extern
 #endif
@@ -23,3 +25,4 @@ INFLIGHT_EXTERN template class supervisor<tcp_transport, memory_store, null_mute
 
 } // namespace detail
 } // namespace inflight
+#endif
