@@ -198,6 +198,42 @@ TEST_CASE("client: callbacks may be replaced, and filters changed, while they ru
     CHECK(f.j.wait_for(4) == trace{"first", "third", "still there", "a x"});
 }
 
+TEST_CASE("client: a filter and a shared subscription to the same filter have a callback each", "[client]") {
+    connected_client f;
+    const auto note = [&](std::string what) { return [&f, what](const received_message&) { f.j.add(what); }; };
+    f.note_messages();
+    f.c.message_callback_add("s/+", note("plain"));
+    f.c.message_callback_add("$share/group/s/+", note("shared"));
+    f.connect();
+    f.server.send(publish{.topic = "s/1"});
+    trace both = f.j.wait_for(2);
+    std::sort(both.begin(), both.end());
+    CHECK(both == trace{"plain", "shared"});
+    f.c.message_callback_remove("$share/group/s/+");
+    f.server.send(publish{.topic = "s/1"});
+    CHECK(f.j.wait_for(3).back() == "plain");
+    f.c.message_callback_add("s/+", {}); // As good as removing it.
+    f.server.send(publish{.topic = "s/1", .payload = "x"});
+    CHECK(f.j.wait_for(4).back() == "s/1 x");
+}
+
+TEST_CASE("client: what a callback for a filter owns may use the client when it is destroyed", "[client]") {
+    connected_client f;
+    struct heir {
+        client& c;
+        journal& j;
+        ~heir() { c.message_callback_add("a", [&j = j](const received_message&) { j.add("heir"); }); }
+    };
+    f.c.message_callback_add("a", [&, owned = std::make_shared<heir>(f.c, f.j)](const received_message&) {
+        f.j.add("first");
+        f.c.message_callback_remove("a");
+    });
+    f.connect();
+    f.server.send(publish{.topic = "a"});
+    f.server.send(publish{.topic = "a"});
+    CHECK(f.j.wait_for(2) == trace{"first", "heir"});
+}
+
 TEST_CASE("client: of outcomes that wait together, those behind a callback that replaces another go to the new one", "[client]") {
     connected_client f(test_options(), fake_server::broker);
     f.c.on_publish([&](std::uint16_t mid, std::error_code) {

@@ -2,23 +2,18 @@
 #pragma once
 
 #include <inflight/async_client/observer.hpp>
-#include <inflight/async_client/received_message.hpp>
+#include <inflight/client/filter_callbacks.hpp>
 #include <inflight/client/outcome.hpp>
 
 #include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <iterator>
-#include <map>
 #include <mutex>
 
 namespace inflight {
 
 namespace detail {
-
-// A callback that may be replaced while it runs, from wherever.
-template <class... Args>
-using callback = std::shared_ptr<const std::function<void(Args...)>>;
 
 struct callbacks {
     callback<const connect_result&> on_connect{};
@@ -30,7 +25,6 @@ struct callbacks {
     callback<const oversized_message&> on_oversized{};
     callback<std::string_view> on_log{};
     callback<std::exception_ptr> on_exception{};
-    std::shared_ptr<const std::map<std::string, callback<const received_message&>, std::less<>>> by_filter{};
 };
 
 /// What happened, in order, until the loop comes to tell the user. Messages wait in the client's inbound
@@ -105,16 +99,6 @@ public:
     void set(callback<Args...> callbacks::*which, std::function<void(Args...)> f) {
         auto shared = f ? std::make_shared<const std::function<void(Args...)>>(std::move(f)) : nullptr;
         change_callbacks([&](callbacks& all) { all.*which = std::move(shared); });
-    }
-
-    template <class F>
-    void change_filters(F&& change) {
-        change_callbacks([&](callbacks& all) {
-            using map = std::remove_const_t<std::remove_reference_t<decltype(*all.by_filter)>>;
-            auto filters = all.by_filter ? std::make_shared<map>(*all.by_filter) : std::make_shared<map>();
-            change(*filters);
-            all.by_filter = std::move(filters);
-        });
     }
 
     class current_callbacks {

@@ -134,6 +134,7 @@ public:
     asio::io_context io{1};
     asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
     callback_queue queue{};
+    filter_callbacks by_filter{};
     std::atomic<bool> manual_ack;
     async_type async;
     std::mutex threads{}; // Guards the two thread objects.
@@ -302,15 +303,13 @@ private:
             (void)async.acknowledge(m->delivery); // Stale after a reconnect: then the broker sends it again.
     }
 
-    static void hand_over(const callbacks& c, const received_message& m) {
-        bool matched = false;
-        if (c.by_filter)
-            for (const auto& [filter, f] : *c.by_filter)
-                if (matches(filter, m.topic)) {
-                    matched = true;
-                    call(f, m);
-                }
-        if (!matched) call(c.on_message, m);
+    void hand_over(const callbacks& c, const received_message& m) {
+        auto wanted = std::exchange(wanted_, {}); // For its memory.
+        by_filter.find(m.topic, wanted);
+        for (const auto& f : wanted) call(f, m);
+        if (wanted.empty()) call(c.on_message, m);
+        wanted.clear();
+        wanted_ = std::move(wanted);
     }
 
     // Acknowledged by ack(), if at all.
@@ -344,6 +343,7 @@ private:
     }
 
     // Of the thread that has the loop: what it has taken from the queue, and how far it has come.
+    std::vector<filter_callbacks::function> wanted_{}; // Empty between messages.
     std::vector<callback_queue::note> notes_{};
     std::size_t next_note_ = 0;
 };

@@ -47,8 +47,8 @@ public:
         }
     }
 
-    /// The tree holds filters: visits the value of each that matches `name`, in no certain order. `visit` must
-    /// not change the tree.
+    /// The tree holds filters: visits the value of each that matches `name`, in no certain order. `visit`
+    /// must not change the tree.
     template <class Visitor>
     void for_each_match(std::string_view name, Visitor&& visit) {
         const bool is_hidden = name.starts_with('$'); // [v5:MQTT-4.7.2-1]
@@ -92,6 +92,8 @@ public:
         }
         for (const index at : here) visit(nodes_[at].value);
     }
+
+    bool is_empty() const { return node_count() == 1; }
 
     /// The root, and the levels that lead to a value.
     std::size_t node_count() const { return nodes_.size() - free_.size(); }

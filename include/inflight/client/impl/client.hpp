@@ -98,17 +98,12 @@ INFLIGHT_DECL std::error_code client::message_callback_add(std::string filter,
                                                            std::function<void(const received_message&)> f) {
     if (const errc bad = check_topic_filter(filter); bad != errc::none) return bad;
     if (!f) return message_callback_remove(filter), std::error_code{};
-    loop_->queue.change_filters([&](auto& all) {
-        all[std::move(filter)] =
-            std::make_shared<const std::function<void(const received_message&)>>(std::move(f));
-    });
+    loop_->by_filter.set(filter, std::make_shared<decltype(f)>(std::move(f)));
     return {};
 }
 
 INFLIGHT_DECL void client::message_callback_remove(std::string_view filter) {
-    loop_->queue.change_filters([&](auto& all) {
-        if (const auto found = all.find(filter); found != all.end()) all.erase(found);
-    });
+    loop_->by_filter.set(filter, nullptr);
 }
 
 INFLIGHT_DECL void client::enable_logger(std::function<void(std::string_view)> f) {
