@@ -134,6 +134,11 @@ protected:
         });
     }
 
+    /// In the inbound queue.
+    void room_made() {
+        if (paused_) schedule_flush();
+    }
+
     Mutex mutex_{};
     asio::any_io_executor executor_;
     client_options options_;

@@ -26,6 +26,7 @@ client::subscribe_status request(client_loop& loop, const Packet& wish) {
 inline std::shared_ptr<const std::optional<client::disconnect_status>>
 start_disconnect(const std::shared_ptr<client_loop>& loop, std::optional<std::chrono::milliseconds> drain) {
     const auto answer = std::make_shared<std::optional<client::disconnect_status>>();
+    loop->acknowledged.give();
     loop->impl().start_disconnect(drain.value_or(loop->impl().options().drain_timeout), reason_code::success,
                                   [loop, answer](std::error_code error, std::size_t left) {
                                       const std::lock_guard lock(loop->queue.mutex);
@@ -43,6 +44,7 @@ INFLIGHT_DECL client::client(client_options options)
 INFLIGHT_DECL client::client(std::string client_id) : client(options_for(std::move(client_id))) {}
 
 INFLIGHT_DECL client::~client() {
+    loop_->acknowledged.give();
     {
         const std::lock_guard lock(loop_->queue.mutex);
         loop_->destroyed = true;
@@ -175,6 +177,7 @@ INFLIGHT_DECL std::error_code client::reconnect() {
         const std::lock_guard lock(loop_->queue.mutex);
         loop_->queue.is_final = false;
     }
+    loop_->acknowledged.give();
     loop_->impl().reconnect();
     return {};
 }
