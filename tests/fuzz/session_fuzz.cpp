@@ -241,7 +241,7 @@ private:
         while (auto e = session_.next_event()) {
             if (const auto* m = std::get_if<event::message>(&*e)) {
                 check(!m->packet.topic.empty(), "a delivered message has its topic");
-                if (deliveries_.size() < 1000) deliveries_.push_back(m->delivery);
+                if (deliveries_.size() < 1000) deliveries_.push_back(m->packet.delivery);
             } else if (std::get_if<event::connected>(&*e)) {
                 got_connack_ = true;
             } else if (const auto* p = std::get_if<event::published>(&*e)) {

@@ -36,7 +36,7 @@ TEST_CASE("resend_queue: a record is found by its identifier until it is settled
     CHECK(queue.find(id(2)) == two);
     queue.move_last(one, stage::in_flight);
     CHECK(queue.find(id(1)) == one);
-    queue.settle(one, errc::none, {}, 0);
+    queue.settle(one, errc::none, {});
     CHECK(queue.find(id(1)) == resend_queue::nil);
     CHECK(queue.find(id(2)) == two);
     CHECK(queue.unsettled() == 1);
@@ -80,34 +80,36 @@ TEST_CASE("resend_queue: counts the bytes of all packets it holds", "[session]")
     const slot one = add(queue, 1, "x"), two = add(queue, 2, std::string(5000, 'x'));
     const std::size_t first = queue[one].bytes.size(), second = queue[two].bytes.size();
     CHECK(queue.bytes() == first + second);
-    queue.settle(one, errc::none, {}, 0);
+    queue.settle(one, errc::none, {});
     CHECK(queue.bytes() == second);
     queue.move_last(two, stage::in_flight);
     CHECK(queue.of(stage::waiting).bytes == 0);
     CHECK(queue.of(stage::in_flight).bytes == second);
-    queue.settle(two, errc::none, {}, 0);
+    queue.settle(two, errc::none, {});
     CHECK(queue.bytes() == 0);
     const slot three = queue.add(stage::waiting, id(3), qos::at_least_once);
     queue.restore(three, 77, "stored", protocol_version::v5);
     CHECK(queue.bytes() == 6);
 }
 
-TEST_CASE("resend_queue: settle hands back bytes that the output still refers to", "[session]") {
+TEST_CASE("resend_queue: bytes that the output still refers to can be taken before a record is settled", "[session]") {
     resend_queue queue;
     const slot referred = add(queue, 1, std::string(5000, 'x')), other = add(queue, 2, std::string(5000, 'y'));
-    queue[referred].written_at = 100;
-    CHECK(queue.settle(referred, errc::none, {}, 99).size() > 5000);
-    CHECK(queue.settle(other, errc::none, {}, 0).empty());
+    const byte_buffer taken = queue.take_bytes(referred);
+    CHECK(taken.size() > 5000);
+    CHECK(queue.bytes() == queue[other].bytes.size());
+    for (const slot s : {referred, other}) queue.settle(s, errc::none, {});
     CHECK(queue[other].bytes.empty());
     CHECK(queue.bytes() == 0);
+    CHECK(taken.view().ends_with("xxx"));
 }
 
 TEST_CASE("resend_queue: a record that nobody asks for is free as soon as it is settled", "[session]") {
     resend_queue queue;
     const slot asked = add(queue, 1), not_asked = add(queue, 2);
     queue[not_asked].tag = 0;
-    queue.settle(asked, errc::none, {}, 0);
-    queue.settle(not_asked, errc::none, {}, 0);
+    queue.settle(asked, errc::none, {});
+    queue.settle(not_asked, errc::none, {});
     CHECK(ids(queue, stage::settled) == std::vector<unsigned>{1});
     CHECK(add(queue, 3) == not_asked);
 }
@@ -126,7 +128,7 @@ TEST_CASE("resend_queue: a free slot keeps its buffer for the next message until
         std::vector<slot> slots;
         for (unsigned n = 1; n <= count; ++n) slots.push_back(add(queue, n, std::string(size, 'x')));
         for (const slot s : slots) {
-            queue.settle(s, errc::none, {}, 0);
+            queue.settle(s, errc::none, {});
             queue.release(s);
         }
         CHECK(queue.find(id(7)) == resend_queue::nil);
@@ -138,7 +140,7 @@ TEST_CASE("resend_queue: a free slot keeps its buffer for the next message until
             slots.push_back(queue.add(stage::waiting, id(n), qos::at_least_once));
             bytes += queue[slots.back()].bytes.capacity();
         }
-        for (const slot s : slots) queue.settle(s, errc::none, {}, 0);
+        for (const slot s : slots) queue.settle(s, errc::none, {});
         return bytes;
     };
     burst(3000, 100);
@@ -186,7 +188,7 @@ TEST_CASE("resend_queue: lists and table agree over a random life", "[session]")
                 if (in_flight.empty()) break;
                 const slot s = queue.find(id(take(in_flight)));
                 REQUIRE(s != resend_queue::nil);
-                queue.settle(s, errc::none, {}, 0);
+                queue.settle(s, errc::none, {});
                 queue.release(s);
         }
         if (i % 50 == 0) {

@@ -296,9 +296,9 @@ private:
         downward& m = ledger_.arrived_down(e.packet);
         const std::size_t number = number_of(e.packet.payload);
         trace_("application", "gets ", e.packet.topic, " ", number, m.arrivals > 1 ? " again" : "");
-        if (e.delivery.qos == qos::at_most_once) return;
-        rules_.delivered(e.delivery);
-        pending_.push_back({e.delivery, number, client_.connections(), session_number_});
+        if (e.packet.delivery.qos == qos::at_most_once) return;
+        rules_.delivered(e.packet.delivery);
+        pending_.push_back({e.packet.delivery, number, client_.connections(), session_number_});
         if (is_calm_ || profile_.application == acknowledging::at_once) return acknowledge(pending_.size() - 1);
         if (profile_.application != acknowledging::slowly) return;
         time_.after(dice_.between(0ms, 3'000ms), [this, process = client_.process()] {

@@ -32,7 +32,7 @@ struct event_printer {
     std::string operator()(const inflight::event::refused& e) const {
         return "refused: " + std::string(inflight::name(e.connack->reason)) + (e.version_refused ? " (version)" : "");
     }
-    std::string operator()(const inflight::event::message& e) const { return inflight::print(e.packet, version); }
+    std::string operator()(const inflight::event::message& e) const { return inflight::print<inflight::publish>(e.packet, version); }
     std::string operator()(const inflight::event::oversized& e) const {
         return "oversized '" + std::string(e.topic) + "' " + std::to_string(e.size);
     }
@@ -192,7 +192,7 @@ private:
     void drain(trace& out) {
         while (auto e = session.next_event()) {
             out.push_back(std::visit(event_printer{session.version()}, *e));
-            if (const auto* m = std::get_if<inflight::event::message>(&*e)) deliveries.push_back(m->delivery);
+            if (const auto* m = std::get_if<inflight::event::message>(&*e)) deliveries.push_back(m->packet.delivery);
         }
     }
 

@@ -220,5 +220,3 @@ private:
 using async_client = basic_async_client<tcp_transport>;
 
 } // namespace inflight
-
-#include <inflight/async_client/impl/instances.hpp>

@@ -6,11 +6,9 @@
 #pragma once
 
 #include <inflight/async_client/pump.hpp>
-#include <inflight/async_client/waiters.hpp>
 
 #include <asio/dispatch.hpp>
 
-#include <atomic>
 #include <list>
 
 namespace inflight::detail {
@@ -82,24 +80,12 @@ public:
         schedule_flush();
     }
 
-    /// Messages that wait, for a caller who has no handler and acknowledges them by name: as many as there is
-    /// room for in `out`, but few that are large, since what has been taken counts no more against the limits
-    /// of the queue. Returns how many.
-    std::size_t take_messages(std::span<received_message> out) {
-        constexpr std::size_t most_bytes = 64 * 1024;
+    /// The oldest message that waits, if any, for callers that have no handler.
+    std::optional<received_message> try_receive() {
         const lock_type lock(mutex_);
-        std::size_t n = 0;
-        for (std::size_t bytes = 0; n != out.size() && bytes < most_bytes && !inbound_.empty(); ++n) {
-            out[n] = inbound_.pop();
-            bytes += inbound_queue::size_of(out[n]);
-        }
-        this->room_made();
-        return n;
-    }
-
-    /// Of the messages that have been taken and that nobody has yet, the broker will deliver this one again.
-    bool comes_again(const received_message& m) const {
-        return m.qos == qos::at_least_once && m.delivery.connection < resumed_;
+        if (inbound_.empty()) return std::nullopt;
+        schedule_flush();
+        return inbound_.pop();
     }
 
     std::error_code acknowledge(const delivery& d, reason_code reason) override {
@@ -108,13 +94,6 @@ public:
         const errc bad = session_.acknowledge(d, reason);
         schedule_flush();
         return bad == errc::none ? std::error_code{} : make_error_code(bad);
-    }
-
-    /// All of these, of which some may be stale by now: the broker sends them again.
-    void acknowledge_all(std::span<const delivery> all) {
-        const lock_type lock(mutex_);
-        for (const delivery& d : all) (void)session_.acknowledge(d);
-        schedule_flush();
     }
 
     /// A wish, or a setting, for which there is no function here.
@@ -211,7 +190,7 @@ protected:
     std::error_code final_error_{}; // Why there will be no connection any more, unless one is asked for anew.
 
 private:
-    using base::handler_, base::inbound_;
+    using base::inbound_, base::receivers_;
 
     result<packet_id> ask(const subscribe& p, operation tag) {
         return session_.subscribe(p, tag, preferred_);
@@ -265,7 +244,6 @@ private:
     void on(event::connected& e) {
         // The broker will deliver again what was not acknowledged: once is enough for what nobody has yet.
         if (e.session_present) inbound_.drop(qos::at_least_once);
-        if (e.session_present) resumed_ = session_.connection();
         on_connack(e);
     }
     void on(event::refused& e) { on_refusal(e); }
@@ -277,16 +255,11 @@ private:
     }
 
     void on(event::message& e) {
-        if (handler_ && inbound_.empty() && receivers_.empty()) {
-            this->direct_ = received_view(e.packet, e.delivery);
-            this->is_direct_ = true;
-            return;
-        }
         const bool is_kept = e.packet.qos != qos::at_most_once || !inbound_.is_full() ||
                              session_.version() != protocol_version::v5 ||
                              options_.on_inbound_overflow != inflight::inbound_overflow::drop_qos_0;
         if (!is_kept) return (void)++dropped_;
-        received_message m(e.packet, e.delivery);
+        received_message m(e.packet);
         if (options_.manual_ack && m.qos != qos::at_most_once)
             m.handle = ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
         if (!receivers_.empty()) return give(receivers_.pop(), std::move(m));
@@ -334,11 +307,9 @@ private:
     }
 
     std::list<blocked_publish> blocked_{};
-    waiters<received_message> receivers_{};
     numbered_queue<delivery> taken_{}; // Handed out and not acknowledged yet.
     std::error_code abandon_error_{};
     std::uint64_t dropped_ = 0;
-    std::atomic<std::uint32_t> resumed_{0}; // The latest connection to resume a session.
 };
 
 } // namespace inflight::detail

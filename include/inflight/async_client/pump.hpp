@@ -8,6 +8,7 @@
 
 #include <inflight/async_client/inbound_queue.hpp>
 #include <inflight/async_client/packet_trace.hpp>
+#include <inflight/async_client/waiters.hpp>
 #include <inflight/session/client_session.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -134,11 +135,6 @@ protected:
         });
     }
 
-    /// In the inbound queue.
-    void room_made() {
-        if (paused_) schedule_flush();
-    }
-
     Mutex mutex_{};
     asio::any_io_executor executor_;
     client_options options_;
@@ -147,13 +143,10 @@ protected:
     std::shared_ptr<Transport> transport_{};
     inbound_queue inbound_;
     std::shared_ptr<const message_handler> handler_{};
-    received_view direct_{};  // The message for the handler, as soon as the lock is released,
-    bool is_direct_ = false;  // if there is one.
+    waiters<received_message> receivers_{}; // Of messages.
     bool closing_ = false;
 
 private:
-    packet_printer wanted_printer() const { return observer_ ? observer_->wanted_printer() : nullptr; }
-
     // Reading.
 
     void read() {
@@ -220,14 +213,16 @@ private:
         if (closing_ || !may_take()) return false;
         const std::size_t n = session_.received(bytes, now);
         if (n == 0) return false;
-        if (const packet_printer print = wanted_printer())
-            trace_.received(*observer_, print, bytes.substr(0, n), session_.version());
-        settle_events();
+        if (observer_ && observer_->wants_packets())
+            trace_.received(*observer_, bytes.substr(0, n), session_.version());
+        const bool is_direct = handler_ && inbound_.empty() && receivers_.empty();
+        const event::message* const m = is_direct ? session_.next_message() : nullptr;
+        if (session_.has_event()) settle_events();
         bytes.remove_prefix(n);
-        if (!std::exchange(is_direct_, false)) return true;
+        if (!m) return true;
         if (handler != handler_) handler = handler_;
         lock.unlock();
-        hand_over(*handler, direct_);
+        hand_over(*handler, m->packet);
         return true;
     }
 
@@ -290,8 +285,8 @@ private:
         writing_ = false;
         if (closing_) return closed_when_idle();
         if (error) return close(error);
-        if (const packet_printer print = wanted_printer())
-            trace_.written(*observer_, print, session_.output(), n, session_.version());
+        if (observer_ && observer_->wants_packets())
+            trace_.written(*observer_, session_.output(), n, session_.version());
         step([&] { session_.written(n, clock::now()); });
         if (stalled_ && session_.output_pending() <= max_unwritten) {
             stalled_ = false;
@@ -359,7 +354,7 @@ private:
             if (!inbound_.empty())
                 post([this] { hand_over_queued(); });
         }
-        hand_over(*handler, received_view(m));
+        hand_over(*handler, m.view());
     }
 
     timer session_timer_;

@@ -55,22 +55,19 @@ struct received_message : message {
     ack_handle handle{};      // With manual_ack.
 
     received_message() = default;
-    received_message(const publish& p, const inflight::delivery& d)
-        : message(p.topic, p.payload, p.qos, p.retain, properties<packet_type::publish>(p.props)),
-          dup(p.dup), mid(number(p.id)), delivery(d) {}
-};
+    explicit received_message(const received_view& m)
+        : message(m.topic, m.payload, m.qos, m.retain, properties<packet_type::publish>(m.props)),
+          dup(m.dup), mid(number(m.id)), delivery(m.delivery) {}
 
-/// A message as it was received, borrowed: good until the handler that gets it returns.
-struct received_view : publish {
-    inflight::delivery delivery{};
-
-    received_view() = default;
-    received_view(const publish& p, const inflight::delivery& d) : publish(p), delivery(d) {}
-    explicit received_view(const received_message& m) : publish(m.packet()), delivery(m.delivery) {
-        dup = m.dup;
-        id = packet_id{m.mid};
+    /// It must outlive the view.
+    received_view view() const {
+        received_view out{packet(), delivery};
+        out.dup = dup;
+        out.id = packet_id{mid};
+        return out;
     }
 };
+
 using message_handler = std::function<void(const received_view&)>;
 
 } // namespace inflight

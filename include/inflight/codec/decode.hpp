@@ -60,7 +60,7 @@ struct decoder : visitor_base {
         if (const errc bad = check_topic_filter(text); bad != errc::none) in.fail(bad);
     }
     void rest(std::string_view, std::string_view& bytes) { bytes = in.rest(); }
-    void identifier(packet_id& id) {
+    [[gnu::always_inline]] void identifier(packet_id& id) {
         id = packet_id{in.two_byte()};
         require(id != packet_id::none, errc::packet_id_zero); // [v5:MQTT-2.2.1-4]
     }
@@ -77,8 +77,12 @@ struct decoder : visitor_base {
                 errc::reason_not_allowed);
     }
     template <packet_type Where>
-    void properties(properties_view<Where>& props) {
-        const std::string_view bytes = in.take(in.varint());
+    [[gnu::always_inline]] void properties(properties_view<Where>& props) {
+        const std::size_t size = in.varint();
+        if (size != 0) properties(props, in.take(size)); // As a rule there are none.
+    }
+    template <packet_type Where>
+    void properties(properties_view<Where>& props, std::string_view bytes) {
         if (const errc bad = check_properties(bytes, Where); bad != errc::none) in.fail(bad);
         if (in.ok()) props = properties_view<Where>(bytes);
     }
@@ -131,15 +135,22 @@ inline std::size_t bytes_lacking(std::string_view in) {
     return remaining - std::min<std::size_t>(remaining, r.left());
 }
 
-/// Decodes a frame whose type is known to be that of `Packet`.
+/// Decodes a frame whose type is known to be that of `Packet` into a fresh one. Returns what is wrong with
+/// it, if anything; then `out` is not to be used.
 template <class Packet>
-[[gnu::always_inline]] inline result<Packet> decode_as(const frame& f, protocol_version version) {
+[[gnu::always_inline]] inline errc decode_into(Packet& out, const frame& f, protocol_version version) {
     assert(f.type() == Packet::type);
-    result<Packet> out{Packet{}};
     detail::decoder decode{{version, Packet::type}, wire::reader(f.body), f.first & 0x0Fu};
-    Packet::fields(*out, decode);
+    Packet::fields(out, decode);
     if (!decode.in.at_end()) decode.in.fail(errc::trailing_bytes);
-    if (!decode.in.ok()) out = decode.in.error();
+    return decode.in.error();
+}
+
+/// The packet in a frame whose type is known to be that of `Packet`.
+template <class Packet>
+result<Packet> decode_as(const frame& f, protocol_version version) {
+    result<Packet> out{Packet{}};
+    if (const errc bad = decode_into(*out, f, version); bad != errc::none) out = bad;
     return out;
 }
 

@@ -93,8 +93,12 @@ public:
         in_ = {};
     }
 
-    constexpr std::uint8_t byte() { return static_cast<std::uint8_t>(big_endian<1>()); }
-    constexpr std::uint16_t two_byte() { return static_cast<std::uint16_t>(big_endian<2>()); }
+    [[gnu::always_inline]] constexpr std::uint8_t byte() {
+        return static_cast<std::uint8_t>(big_endian<1>());
+    }
+    [[gnu::always_inline]] constexpr std::uint16_t two_byte() {
+        return static_cast<std::uint16_t>(big_endian<2>());
+    }
     constexpr std::uint32_t four_byte() { return big_endian<4>(); }
 
     enum class varint_form { shortest, any }; // 3.1.1 does not demand the shortest form.
@@ -115,27 +119,27 @@ public:
         return 0;
     }
 
-    constexpr std::string_view binary() { return take(two_byte()); }
-    [[gnu::always_inline]] constexpr std::string_view utf8() {
+    [[gnu::always_inline]] constexpr std::string_view binary() { return take(two_byte()); }
+    constexpr std::string_view utf8() {
         const std::string_view text = binary();
         if (!is_utf8(text)) fail(errc::not_utf8);
         return ok() ? text : std::string_view{};
     }
     constexpr std::string_view rest() { return take(in_.size()); }
 
-    constexpr std::string_view take(std::size_t size) {
+    [[gnu::always_inline]] constexpr std::string_view take(std::size_t size) {
         if (size > in_.size()) [[unlikely]] {
             fail(errc::truncated);
             return {};
         }
-        const std::string_view out = in_.substr(0, size);
+        const std::string_view out(in_.data(), size);
         in_.remove_prefix(size);
         return out;
     }
 
 private:
     template <std::size_t Size>
-    constexpr std::uint32_t big_endian() {
+    [[gnu::always_inline]] constexpr std::uint32_t big_endian() {
         const std::string_view bytes = take(Size);
         if (bytes.size() != Size) [[unlikely]] return 0;
         std::uint32_t value = 0;

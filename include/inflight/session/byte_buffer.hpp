@@ -28,8 +28,8 @@ public:
     std::string_view view() const { return {bytes_.get(), size_}; }
 
     /// Room for `size` more bytes, which the caller writes.
-    char* grow(std::size_t size) {
-        if (capacity_ - size_ < size) reserve(std::max(size_ + size, 2 * capacity_));
+    [[gnu::always_inline]] char* grow(std::size_t size) {
+        if (capacity_ - size_ < size) [[unlikely]] reserve(std::max(size_ + size, 2 * capacity_));
         char* const out = bytes_.get() + size_;
         size_ += size;
         return out;

@@ -189,16 +189,23 @@ public:
     /// The store has committed everything up to this ticket.
     void committed(std::uint64_t ticket) { link_.output.committed(ticket); }
 
-    /// What happened, one after the other; null when there is nothing more. Good until the next call, and
-    /// what it borrows until the next received().
+    /// What happened, one after the other; null when there is nothing more. Good until the next call, but
+    /// what has been received until the next received().
     event::any* next_event() {
-        if (is_told_) {
-            if (auto e = outgoing_.next_settled()) event_ = *e;
-            else if (auto r = requests_.next_replied()) event_ = *std::move(r);
-            else return nullptr;
-        }
-        is_told_ = true;
-        return &event_;
+        if (!std::exchange(is_told_, true)) return &event_;
+        if (auto e = outgoing_.next_settled()) outcome_ = *e;
+        else if (auto r = requests_.next_replied()) outcome_ = *std::move(r);
+        else return nullptr;
+        return &outcome_;
+    }
+
+    bool has_event() const { return !is_told_ || outgoing_.has_settled() || requests_.has_replied(); }
+
+    /// The same if it is a message; null, and nothing is taken, if it is not.
+    event::message* next_message() {
+        event::message* const m = is_told_ ? nullptr : std::get_if<event::message>(&event_);
+        if (m) is_told_ = true;
+        return m;
     }
 
     /// When to call deadline_reached(), unless something else happens before: messages expire while there is
@@ -214,8 +221,6 @@ public:
         return out;
     }
 
-    /// The number of the latest connection, as deliveries have it.
-    std::uint32_t connection() const { return link_.number; }
     bool is_connected() const { return link_.is_connected(); }
     /// The transport is to be closed as soon as the output is empty; why, close_reason() says.
     bool is_closing() const { return link_.at == link::phase::closing; }
@@ -352,41 +357,49 @@ private:
     }
 
     errc on_publish(const frame& f) {
-        result<inflight::publish> p = decode_as<inflight::publish>(f, link_.version);
-        if (!p) return p.error();
-        if (p->qos > link_.limits.maximum_qos) return errc::qos_not_supported; // [v5:U5-17]
-        const auto arrival = incoming_.publish(*p);
-        if (arrival.deliver) tell(event::message{*p, arrival.delivery});
+        auto& m = event_.emplace<event::message>(); // Where it is wanted, since it is large.
+        if (const errc bad = decode_into(m.packet, f, link_.version); bad != errc::none) return bad;
+        if (m.packet.qos > link_.limits.maximum_qos) return errc::qos_not_supported; // [v5:U5-17]
+        const auto arrival = incoming_.publish(m.packet);
+        is_told_ = !arrival.deliver;
         return arrival.error;
+    }
+
+    template <class Reply>
+    errc decode_reply(Reply& p, const frame& f) const {
+        const errc bad = decode_into(p, f, link_.version);
+        return bad != errc::none || p.props.empty() ? bad : check_explanation(p);
     }
 
     // Neither acknowledgement nor SUBACK and UNSUBACK explain themselves if CONNECT has asked for that.
     template <class Reply>
-    result<Reply> decode_reply(const frame& f) const {
-        const result<Reply> p = decode_as<Reply>(f, link_.version);
+    errc check_explanation(const Reply& p) const {
         const bool explains =
-            p && (p->props.has(property_id::reason_string) || p->props.has(property_id::user_property));
+            p.props.has(property_id::reason_string) || p.props.has(property_id::user_property);
         constexpr auto wanted = property_id::request_problem_information;
-        if (explains && options_.connect_properties.get<wanted>() == 0u)
-            return errc::unrequested_information; // [v5:MQTT-3.1.2-29]
-        return p;
+        return explains && options_.connect_properties.get<wanted>() == 0u
+                   ? errc::unrequested_information // [v5:MQTT-3.1.2-29]
+                   : errc::none;
     }
 
     template <class Ack>
     errc on_ack(const frame& f, time_point now) {
-        const result<Ack> p = decode_reply<Ack>(f);
-        return p ? outgoing_.acknowledged(Ack::type, p->id, p->reason, now) : p.error();
+        Ack p;
+        const errc bad = decode_reply(p, f);
+        return bad == errc::none ? outgoing_.acknowledged(Ack::type, p.id, p.reason, now) : bad;
     }
 
     errc on_pubrel(const frame& f) {
-        const result<pubrel> p = decode_reply<pubrel>(f);
-        return p ? incoming_.pubrel(p->id) : p.error();
+        pubrel p;
+        const errc bad = decode_reply(p, f);
+        return bad == errc::none ? incoming_.pubrel(p.id) : bad;
     }
 
     template <class Reply>
     errc on_reply(const frame& f) {
-        const result<Reply> p = decode_reply<Reply>(f);
-        return p ? requests_.answered(*p) : p.error();
+        Reply p;
+        const errc bad = decode_reply(p, f);
+        return bad == errc::none ? requests_.answered(p) : bad;
     }
 
     errc on_pingresp(const frame& f) { // [v5:U5-32]
@@ -418,7 +431,9 @@ private:
             link_.fail(errc::packet_too_large);
             return 0;
         }
-        inflight::publish p{.qos = level, .topic = in.binary()};
+        received_view p;
+        p.qos = level;
+        p.topic = in.binary();
         if (level != qos::at_most_once) p.id = packet_id{in.two_byte()};
         if (!in.ok()) return 0; // The topic has not arrived yet.
         if (level != qos::at_most_once && p.id == packet_id::none) {
@@ -428,7 +443,7 @@ private:
         const auto arrival = incoming_.publish(p);
         if (arrival.deliver) {
             tell(event::oversized{p.topic, total});
-            incoming_.acknowledge(arrival.delivery, reason_code::success);
+            incoming_.acknowledge(p.delivery, reason_code::success);
         }
         skip_ = total;
         return skip(bytes);
@@ -449,7 +464,7 @@ private:
     requests requests_{link_, ids_, options_};
     keep_alive keep_alive_{};
     std::chrono::seconds announced_keep_alive_{0}; // By CONNECT: what is set later is for the next one.
-    event::any event_{};
+    event::any event_{}, outcome_{};
     bool is_told_ = true; // event_ has been handed out.
     connack connack_{};
     inflight::disconnect disconnect_{};

@@ -1,7 +1,7 @@
-// inflight/session/delivery.hpp - the name of a received message.
+// inflight/session/delivery.hpp - a received message, and its name.
 #pragma once
 
-#include <inflight/codec/types.hpp>
+#include <inflight/codec/packet.hpp>
 
 namespace inflight {
 
@@ -12,6 +12,11 @@ struct delivery {
     packet_id id{};
     inflight::qos qos{};
     friend bool operator==(const delivery&, const delivery&) = default;
+};
+
+/// A message as it was received, with its full topic, borrowed: good until the handler that gets it returns.
+struct received_view : publish {
+    inflight::delivery delivery{};
 };
 
 } // namespace inflight

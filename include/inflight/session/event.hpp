@@ -27,8 +27,7 @@ struct refused {
 
 /// An Application Message. Acknowledge it when the application has it, unless its QoS is 0.
 struct message {
-    inflight::publish packet; // With the full topic.
-    inflight::delivery delivery;
+    received_view packet;
 };
 
 /// A message larger than our Maximum Packet Size was read past and acknowledged (3.1.1 only).

@@ -27,10 +27,15 @@ public:
     }
 
     /// Inserts or replaces.
-    Value& set(packet_id id, Value value) {
+    [[gnu::always_inline]] Value& set(packet_id id, Value value) {
         assert(id != packet_id::none);
-        if (Value* found = find(id)) return *found = std::move(value);
         if (2 * (size_ + 1) > places_.size()) grow();
+        if (place& p = places_[home(id)]; p.id == packet_id::none) { // As a rule.
+            ++size_;
+            p.id = id;
+            return p.value = std::move(value);
+        }
+        if (Value* found = find(id)) return *found = std::move(value);
         ++size_;
         return insert(id, std::move(value));
     }

@@ -29,18 +29,15 @@ public:
     struct arrival {
         errc error = errc::none;
         bool deliver = false;
-        inflight::delivery delivery{};
     };
 
-    /// PUBLISH. Sets the topic of `p` if an alias stands for it.
-    arrival publish(inflight::publish& p) {
-        if (const errc bad = resolve_alias(p); bad != errc::none) return {bad};
-        switch (p.qos) {
-            case qos::at_most_once: return {errc::none, true, {0, link_.number, {}, p.qos}};
-            case qos::at_least_once: return publish_qos_1(p.id, p.dup);
-            case qos::exactly_once: return publish_qos_2(p.id, p.dup);
+    /// PUBLISH. Sets the topic of `m` if an alias stands for it, and its name if it is to be delivered.
+    arrival publish(received_view& m) {
+        if (m.qos == qos::at_most_once && m.props.empty()) {
+            m.delivery.connection = link_.number;
+            return {errc::none, true};
         }
-        return {errc::bad_enumerator};
+        return publish_with_state(m);
     }
 
     /// PUBREL is answered whether its identifier is known or not, [v5:MQTT-4.3.3-11] but not before our
@@ -117,27 +114,39 @@ private:
         return errc::none;
     }
 
-    // No table: the same identifier may be a new message. [v5:MQTT-4.3.2-5]
-    arrival publish_qos_1(packet_id id, bool dup) {
-        if (const errc bad = take_unit(dup); bad != errc::none) return {bad};
-        const delivery d{order_1_.end(), link_.number, id, qos::at_least_once};
-        order_1_.push({.id = id});
-        return {errc::none, true, d};
+    arrival publish_with_state(received_view& m) {
+        if (const errc bad = resolve_alias(m); bad != errc::none) return {bad};
+        m.delivery = {.connection = link_.number, .id = m.id, .qos = m.qos};
+        switch (m.qos) {
+            case qos::at_most_once: return {errc::none, true};
+            case qos::at_least_once: return publish_qos_1(m);
+            case qos::exactly_once: return publish_qos_2(m);
+        }
+        return {errc::bad_enumerator};
     }
 
-    arrival publish_qos_2(packet_id id, bool dup) {
+    // No table: the same identifier may be a new message. [v5:MQTT-4.3.2-5]
+    arrival publish_qos_1(received_view& m) {
+        if (const errc bad = take_unit(m.dup); bad != errc::none) return {bad};
+        m.delivery.sequence = order_1_.end();
+        order_1_.push({.id = m.id});
+        return {errc::none, true};
+    }
+
+    arrival publish_qos_2(received_view& m) {
+        const packet_id id = m.id;
         received* known = received_.find(id);
         const flow_step* step = find_step(receiver_flow, known ? flow::await_pubrel : flow::none,
                                           packet_type::publish, reason_code::success, link_.version);
         if (!known || !known->counted) {
-            if (const errc bad = take_unit(dup); bad != errc::none) return {bad};
+            if (const errc bad = take_unit(m.dup); bad != errc::none) return {bad};
         }
         if (!known) known = &received_.set(id, received{.sequence = ++last_sequence_});
         known->counted = true;
-        const delivery d{known->sequence, link_.number, id, qos::exactly_once};
+        m.delivery.sequence = known->sequence;
         if (!known->queued) order_2_.push({.id = id, .sequence = known->sequence});
         known->queued = true;
-        if (step->then == effect::deliver) return {errc::none, true, d};
+        if (step->then == effect::deliver) return {errc::none, true};
         send_pubrecs(); // A repeat: answered at once, or when the application has acknowledged the message.
         return {};
     }

@@ -108,6 +108,7 @@ public:
         // PUBCOMP "packet identifier not found" is no error: the broker had ended the exchange before.
         // [v5:U5-29]
         if (type == packet_type::pubcomp) reason = reason_code::success;
+        const bool is_watched = r.sequence == watched_sequence_;
         if (step->then == effect::settle) settle(s, errc::none, reason);
         if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
         if (step->to != flow::none && step->to != r.state) {
@@ -117,8 +118,8 @@ public:
             keep(s);
         }
         if (step->reply) reply_pubrel(id, reason_code::success);
-        send_waiting(now);
-        watch_oldest(now);
+        if (queue_.waiting() != 0) send_waiting(now);
+        if (is_watched) watch_oldest(now);
         return errc::none;
     }
 
@@ -197,6 +198,7 @@ public:
         watched_sequence_ = 0;
     }
 
+    bool has_settled() const { return !queue_.of(stage::settled).empty(); }
     std::optional<event::published> next_settled() {
         const slot s = queue_.of(stage::settled).first;
         if (s == nil) return std::nullopt;
@@ -303,7 +305,7 @@ private:
     }
 
     // Identifiers are a limit of the queue as well. Of QoS 0, messages with a tag hold one.
-    packet_id take_id() {
+    [[gnu::always_inline]] packet_id take_id() {
         if (ids_.is_exhausted()) {
             slot zero = first_droppable(qos::at_most_once);
             while (zero != nil && queue_[zero].id == packet_id::none) zero = queue_[zero].next;
@@ -383,7 +385,7 @@ private:
         if (!std::exchange(r.counted, true)) ++used_;
     }
 
-    void put(outgoing_record& r, bool dup) {
+    [[gnu::always_inline]] void put(outgoing_record& r, bool dup) {
         constexpr char dup_bit = 0x08;
         const std::string_view bytes = r.bytes.view();
         const bool refers = dup ? link_.output.add_bytes(bytes, static_cast<char>(bytes.front() | dup_bit))
@@ -400,7 +402,7 @@ private:
     }
 
     // Goes to the output, and awaits its acknowledgement from now on.
-    void sent(slot s, time_point now) {
+    [[gnu::always_inline]] void sent(slot s, time_point now) {
         outgoing_record& r = queue_[s];
         put(r, r.dup);
         if (r.qos == qos::at_most_once) return;
@@ -408,7 +410,7 @@ private:
         count(r);
         r.state = r.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
         keep(s);
-        watch_oldest(now);
+        if (watched_sequence_ == 0) watch_oldest(now);
     }
 
     // A new message with this identifier would be taken for a repeat of the old one. [v5:MQTT-4.3.3-10]
@@ -423,8 +425,8 @@ private:
         if (action == forget_in_store && r.qos != qos::at_most_once) store_.forget(r.sequence);
         if (action == keep_in_store && is_open_at_server(r)) abandoned_.push_back(r.id);
         else if (r.id != packet_id::none) ids_.release(r.id); // [v5:U5-25]
-        byte_buffer bytes = queue_.settle(s, error, reason, link_.output.written_position());
-        if (!bytes.empty()) link_.output.keep(std::move(bytes));
+        if (r.written_at > link_.output.written_position()) link_.output.keep(queue_.take_bytes(s));
+        queue_.settle(s, error, reason);
     }
 
     void settle_written() {

@@ -34,7 +34,7 @@ public:
 
     /// Appends bytes: copies them when there are few, else refers to them. True if it refers: then they must
     /// stay where they are until clear(), until they are written, or until they are given to keep().
-    bool add_bytes(std::string_view bytes) {
+    [[gnu::always_inline]] bool add_bytes(std::string_view bytes) {
         if (bytes.size() < large) {
             std::memcpy(grow(bytes.size()), bytes.data(), bytes.size());
             return false;
@@ -138,7 +138,7 @@ private:
         }
     };
 
-    char* grow(std::size_t size) {
+    [[gnu::always_inline]] char* grow(std::size_t size) {
         if (gathering_.pieces.empty() || gathering_.pieces.back().external)
             gathering_.pieces.push_back({nullptr, gathering_.buffer.size(), 0});
         gathering_.pieces.back().size += size;

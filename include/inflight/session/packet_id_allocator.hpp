@@ -18,7 +18,7 @@ public:
     explicit packet_id_allocator(std::uint16_t first = 1) : next_(first == 0 ? std::uint16_t{1} : first) {}
 
     /// The next free identifier, taken; none when all 65,535 are in use.
-    packet_id allocate() {
+    [[gnu::always_inline]] packet_id allocate() {
         const packet_id id = next_free();
         if (id != packet_id::none) set(id);
         return id;
@@ -69,7 +69,7 @@ private:
         return word == 0 ? bits | 1 : bits;
     }
 
-    void set(packet_id id) {
+    [[gnu::always_inline]] void set(packet_id id) {
         const std::size_t word = number(id) / 64u;
         if (word >= used_.size()) used_.resize(word + 1, 0);
         used_[word] |= bit(number(id));
@@ -78,8 +78,11 @@ private:
         next_ = after(number(id));
     }
 
-    packet_id next_free() const {
-        if (!in_use(packet_id{next_})) return packet_id{next_}; // As a rule.
+    [[gnu::always_inline]] packet_id next_free() const {
+        return in_use(packet_id{next_}) ? search_free() : packet_id{next_};
+    }
+
+    packet_id search_free() const {
         if (is_exhausted()) return packet_id::none;
         // In the word of next_, from next_ on; then the first word that is not full, from there around.
         const std::size_t start = next_ / 64u;

@@ -99,6 +99,7 @@ public:
         while (!open_.empty()) settle(open_.begin(), error, {});
     }
 
+    bool has_replied() const { return !replied_.empty(); }
     std::optional<event::replied> next_replied() {
         if (replied_.empty()) return std::nullopt;
         event::replied out = std::move(replied_.front());

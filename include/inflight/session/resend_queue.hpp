@@ -24,11 +24,10 @@ enum class stage : std::uint8_t {
     settled,       // Has its outcome, which the application has not been told yet.
 };
 
-/// One message. Its bytes are the whole PUBLISH packet with DUP 0, encoded once, and serve every sending.
-struct outgoing_record {
+/// What is known of one message but its bytes.
+struct outgoing_state {
     std::uint64_t sequence = 0; // Order of acceptance: key of order and of the store.
     operation tag = 0;
-    byte_buffer bytes{};
     time_point expires = time_point::max(); // While it waits to be sent for the first time.
     std::uint64_t written_at = 0; // Position in the output behind the last byte that needs this record.
     std::uint32_t previous = 0, next = 0;   // In the list of its stage.
@@ -41,6 +40,11 @@ struct outgoing_record {
     bool counted = false;       // Takes a unit of the send quota.
     errc error = errc::none;    // settled: what became of it.
     reason_code reason{};
+};
+
+/// One message. Its bytes are the whole PUBLISH packet with DUP 0, encoded once, and serve every sending.
+struct outgoing_record : outgoing_state {
+    byte_buffer bytes{};
 };
 
 /// Slots for records, a list for each stage in the order of sending, and a table from identifier to slot:
@@ -62,38 +66,30 @@ public:
     outgoing_record& operator[](slot s) { return records_[s]; }
     const outgoing_record& operator[](slot s) const { return records_[s]; }
 
-    list& of(stage at, qos level = qos::at_least_once) {
-        switch (at) {
-            case stage::waiting: return level == qos::at_most_once ? waiting_qos_0_ : waiting_;
-            case stage::waiting_again: return waiting_again_;
-            case stage::writing: return writing_;
-            case stage::in_flight: return in_flight_;
-            case stage::settled:
-            case stage::free: break; // Free slots have no list of their own.
-        }
-        return settled_;
-    }
+    /// QoS 0 messages wait in a list of their own.
+    list& of(stage at, qos level = qos::at_least_once) { return lists_[place_of(at, level)]; }
+    const list& of(stage at, qos level = qos::at_least_once) const { return lists_[place_of(at, level)]; }
 
-    std::size_t never_sent() const { return waiting_.size + waiting_qos_0_.size; }
-    std::size_t waiting() const { return never_sent() + waiting_again_.size; }
-    std::size_t in_flight() const { return in_flight_.size; }
+    std::size_t never_sent() const {
+        return of(stage::waiting).size + of(stage::waiting, qos::at_most_once).size;
+    }
+    std::size_t waiting() const { return never_sent() + of(stage::waiting_again).size; }
+    std::size_t in_flight() const { return of(stage::in_flight).size; }
     /// Messages accepted whose outcome is open.
-    std::size_t unsettled() const { return waiting() + in_flight_.size + writing_.size; }
+    std::size_t unsettled() const { return waiting() + in_flight() + of(stage::writing).size; }
     std::uint64_t last_sequence() const { return last_sequence_; }
     /// Bytes of all packets held.
     std::size_t bytes() const {
-        return waiting_.bytes + waiting_qos_0_.bytes + waiting_again_.bytes + writing_.bytes +
-               in_flight_.bytes;
+        std::size_t sum = 0;
+        for (const list& l : lists_) sum += l.bytes;
+        return sum;
     }
 
     /// A new record at the end of the list `at`, with an empty buffer. Invalidates references to records.
-    slot add(stage at, packet_id id, qos level) {
+    [[gnu::always_inline]] slot add(stage at, packet_id id, qos level) {
         const slot s = take_free();
-        outgoing_record& r = records_[s];
-        r.sequence = ++last_sequence_;
-        r.id = id;
-        r.qos = level;
-        r.at = at;
+        static_cast<outgoing_state&>(records_[s]) = {
+            .sequence = ++last_sequence_, .id = id, .qos = level, .at = at};
         link_last(of(at, level), s);
         if (id != packet_id::none) by_id_.set(id, s);
         return s;
@@ -113,37 +109,37 @@ public:
         link_last(of(at, r.qos), s);
     }
 
-    /// The record has its outcome, its identifier names nothing any more. It waits to be told, unless nobody
-    /// asked. Returns its bytes if an output that has written up to `written_position` may still point to
-    /// them.
-    byte_buffer settle(slot s, errc error, reason_code reason, std::uint64_t written_position) {
+    /// The record has its outcome, its identifier names nothing any more, and its bytes are needed no more. It
+    /// waits to be told, unless nobody asked.
+    [[gnu::always_inline]] void settle(slot s, errc error, reason_code reason) {
         outgoing_record& r = records_[s];
         if (r.id != packet_id::none) by_id_.erase(r.id);
         unlink(of(r.at, r.qos), s);
-        byte_buffer bytes;
-        if (r.written_at > written_position) bytes.swap(r.bytes);
         r.bytes.clear();
-        if (r.tag == 0) {
-            free(s);
-            return bytes;
-        }
+        if (r.tag == 0) return free(s);
         r.error = error;
         r.reason = reason;
         r.at = stage::settled;
-        link_last(settled_, s);
-        return bytes;
+        link_last(of(stage::settled), s);
+    }
+
+    /// The bytes of a record, which is about to be settled while the output still points to them.
+    byte_buffer take_bytes(slot s) {
+        outgoing_record& r = records_[s];
+        of(r.at, r.qos).bytes -= r.bytes.size();
+        return std::exchange(r.bytes, {});
     }
 
     /// The application knows, the slot is free.
     void release(slot s) {
         assert(records_[s].at == stage::settled);
-        unlink(settled_, s);
+        unlink(of(stage::settled), s);
         free(s);
     }
 
     /// A burst is over: gives back the memory it took.
     void trim() {
-        if (unsettled() + settled_.size == 0) {
+        if (unsettled() + of(stage::settled).size == 0) {
             records_ = std::vector<outgoing_record>();
             by_id_.clear();
             free_ = nil;
@@ -154,7 +150,7 @@ public:
     }
 
     /// Replaces the bytes of a record by the encoding of `p`, which has been measured.
-    void encode(slot s, const publish& p, protocol_version version, measure size) {
+    [[gnu::always_inline]] void encode(slot s, const publish& p, protocol_version version, measure size) {
         outgoing_record& r = records_[s];
         list& l = of(r.at, r.qos);
         l.bytes += size.total - r.bytes.size();
@@ -179,7 +175,7 @@ public:
         for (const stage at : stages) {
             for (slot s = of(at).first; s != nil; s = records_[s].next) out.push_back(s);
             if (at != stage::waiting) continue;
-            for (slot s = waiting_qos_0_.first; s != nil; s = records_[s].next) out.push_back(s);
+            for (slot s = of(at, qos::at_most_once).first; s != nil; s = records_[s].next) out.push_back(s);
         }
         std::sort(out.begin(), out.end(),
                   [&](slot a, slot b) { return records_[a].sequence < records_[b].sequence; });
@@ -187,7 +183,12 @@ public:
     }
 
 private:
-    slot take_free() {
+    static constexpr std::size_t place_of(stage at, qos level) {
+        const bool is_qos_0 = at == stage::waiting && level == qos::at_most_once;
+        return static_cast<std::size_t>(is_qos_0 ? stage::free : at); // Free slots need no such list.
+    }
+
+    [[gnu::always_inline]] slot take_free() {
         if (free_ == nil) {
             if (records_.empty()) records_.resize(1);
             records_.emplace_back();
@@ -198,16 +199,17 @@ private:
         return s;
     }
 
-    void free(slot s) {
+    [[gnu::always_inline]] void free(slot s) {
         outgoing_record& r = records_[s];
         if (r.bytes.capacity() > small) {
             if (large_ + r.bytes.capacity() > kept_large) r.bytes.release();
             else large_ += r.bytes.capacity();
         }
-        r = outgoing_record{.bytes = std::move(r.bytes), .next = std::exchange(free_, s)};
+        r.at = stage::free;
+        r.next = std::exchange(free_, s);
     }
 
-    void link_last(list& l, slot s) {
+    [[gnu::always_inline]] void link_last(list& l, slot s) {
         records_[s].previous = l.last;
         records_[s].next = nil;
         (l.last == nil ? l.first : records_[l.last].next) = s;
@@ -216,7 +218,7 @@ private:
         l.bytes += records_[s].bytes.size();
     }
 
-    void unlink(list& l, slot s) {
+    [[gnu::always_inline]] void unlink(list& l, slot s) {
         const outgoing_record& r = records_[s];
         (r.previous == nil ? l.first : records_[r.previous].next) = r.next;
         (r.next == nil ? l.last : records_[r.next].previous) = r.previous;
@@ -226,7 +228,7 @@ private:
 
     std::vector<outgoing_record> records_{};
     id_table<slot> by_id_{};
-    list waiting_{}, waiting_qos_0_{}, waiting_again_{}, writing_{}, in_flight_{}, settled_{};
+    std::array<list, 6> lists_{}; // One for each stage.
     slot free_ = nil;       // The first of the free slots.
     std::size_t large_ = 0; // Capacity of their buffers that are not small.
     std::uint64_t last_sequence_ = 0;

@@ -70,7 +70,7 @@ public:
     }
     void take_events() {
         while (auto e = session.next_event()) {
-            if (const auto* m = std::get_if<event::message>(&*e)) last = m->delivery;
+            if (const auto* m = std::get_if<event::message>(&*e)) last = m->packet.delivery;
             if (std::get_if<event::published>(&*e)) ++published;
         }
     }
