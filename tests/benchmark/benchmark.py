@@ -56,25 +56,28 @@ class Run:
                 lambda client, s=scenario: self.bench.measure(s, client, self.seconds))
 
     def interleaved(self, clients, count, what, measure):
-        """The results of `count` rounds for each client. One that fails drops out, and fails the run in the end."""
+        """The results of `count` rounds for each client. One that fails drops out."""
         rounds = {client: [] for client in self.present(clients)}
         for _ in range(count):
             for client in list(rounds):
-                with self.failing(f"{what}: {client.name}") as attempt:
+                with self.failing(f"{what}: {client.name}", client) as attempt:
                     rounds[client].append(measure(client))
                 if attempt.failed:
                     del rounds[client]
         return rounds
 
     @contextlib.contextmanager
-    def failing(self, what):
-        """Something that may fail without taking the rest along."""
+    def failing(self, what, client=None):
+        """Something that may fail without taking the rest along. It fails the run in the end, unless it is a peer's."""
         attempt = types.SimpleNamespace(failed=False)
         try:
             yield attempt
         except measuring.Failed as why:
             attempt.failed = True
-            self.failures.append(what)
+            if client in plan.PEERS:
+                self.results.not_measured.append(what)
+            else:
+                self.failures.append(what)
             say(f"FAILED {what}: {why}")
 
     def count(self, name, scenarios, ask, tool=None):
@@ -86,7 +89,7 @@ class Run:
             for client in self.present(scenario.clients):
                 if self.is_short and client not in plan.SHORT_COUNTS:
                     continue
-                with self.failing(f"{name}, {scenario}: {client.name}"):
+                with self.failing(f"{name}, {scenario}: {client.name}", client):
                     self.results.counts[name, scenario, client] = ask(scenario, client)
 
     def counts(self):

@@ -31,6 +31,7 @@ RAW_ASIO = Client("raw Asio", "asio", "latency")
 LATENCIES = (Client("limit", "limit", "latency"), RAW_ASIO, Client("async_publish, callback", "async_client", "latency", True),
              Client("libmosquitto", "mosquitto", "latency"), Client("Paho C", "paho", "latency"))
 OUR_LATENCY = LATENCIES[2]
+PEERS = (*PUBLISHERS[-2:], *RECEIVERS[-2:], *LATENCIES[-2:])
 
 IDLE = ("bare", "5.0", "3.1.1")  # Kinds of idle_clients.
 
