@@ -1,9 +1,11 @@
 // inflight/async_client/tcp_transport.hpp - a byte stream over TCP.
 #pragma once
 
+#include <inflight/async_client/handler_memory.hpp>
 #include <inflight/async_client/options.hpp>
 #include <inflight/async_client/resolver.hpp>
 
+#include <asio/bind_allocator.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <array>
@@ -49,20 +51,20 @@ public:
     // Waits for readability before it takes a buffer: a connection that is silent owns none.
     template <class Handler>
     void async_read(Handler handler) {
-        socket_.async_wait(asio::ip::tcp::socket::wait_read,
-                           [this, handler = std::move(handler)](std::error_code error) mutable {
-                               if (error) return handler(error, std::string_view{});
-                               static thread_local std::array<char, 64 * 1024> buffer;
-                               const std::size_t n = socket_.read_some(asio::buffer(buffer), error);
-                               if (error == asio::error::would_block || error == asio::error::try_again)
-                                   return async_read(std::move(handler));
-                               handler(error, std::string_view(buffer.data(), n));
-                           });
+        auto read = [this, handler = std::move(handler)](std::error_code error) mutable {
+            if (error) return handler(error, std::string_view{});
+            static thread_local std::array<char, 64 * 1024> buffer;
+            const std::size_t n = socket_.read_some(asio::buffer(buffer), error);
+            if (error == asio::error::would_block || error == asio::error::try_again)
+                return async_read(std::move(handler));
+            handler(error, std::string_view(buffer.data(), n));
+        };
+        socket_.async_wait(asio::ip::tcp::socket::wait_read, in(reading_, std::move(read)));
     }
 
     template <class Buffers, class Handler>
     void async_write(const Buffers& buffers, Handler handler) {
-        socket_.async_write_some(buffers, std::move(handler));
+        socket_.async_write_some(buffers, in(writing_, std::move(handler)));
     }
 
     void shutdown() {
@@ -78,6 +80,11 @@ public:
     }
 
 private:
+    template <class Handler>
+    static auto in(detail::handler_memory& memory, Handler handler) {
+        return asio::bind_allocator(detail::handler_allocator<void>(memory), std::move(handler));
+    }
+
     void connect(detached_resolver::endpoints endpoints, open_handler handler) {
         endpoints_ = std::move(endpoints);
         connect_next(asio::error::not_found, std::move(handler));
@@ -100,6 +107,7 @@ private:
                               });
     }
 
+    detail::handler_memory reading_{}, writing_{};
     asio::ip::tcp::socket socket_;
     detached_resolver resolver_;
     detached_resolver::endpoints endpoints_{};
