@@ -125,6 +125,10 @@ TEST_CASE("async_client: coroutines work, with exceptions or error codes", "[asy
             CHECK(acked.mid == 2);
             const received_message got = co_await client.async_receive(asio::use_awaitable);
             CHECK(got.payload == "x");
+            const publish_ack borrowed = co_await client.async_publish("a", m.payload, qos::exactly_once, asio::use_awaitable);
+            CHECK(borrowed.mid == 3);
+            const received_message second = co_await client.async_receive(asio::use_awaitable);
+            CHECK(second.payload == "x");
             std::error_code error;
             m.topic = "#";
             co_await client.async_publish(m, asio::redirect_error(asio::use_awaitable, error));

@@ -91,7 +91,8 @@ private:
 
     asio::awaitable<void> publish_in_turn() {
         while (sent_ != a_.total()) {
-            co_await client_.async_publish(message(sent_++), asio::use_awaitable);
+            const inflight::qos l = level(sent_++);
+            co_await client_.async_publish(topic, message_.payload, l, asio::use_awaitable);
             meter_.settle();
         }
     }

@@ -85,6 +85,17 @@ public:
                                                                                         token, m);
     }
 
+    /// As above, without a message. Topic and payload are borrowed until the operation starts: at once, or at
+    /// `co_await`.
+    template <class CompletionToken>
+    auto async_publish(std::string_view topic, bytes_view payload, qos level, CompletionToken&& token) {
+        return asio::async_initiate<CompletionToken, void(std::error_code, publish_ack)>(
+            [i = impl_](auto handler, std::string_view name, bytes_view content, qos l) {
+                i->start_publish({.qos = l, .topic = name, .payload = content}, std::move(handler));
+            },
+            token, topic, payload, level);
+    }
+
     /// Subscribes to one filter.
     ///
     /// Handler signature: void(std::error_code, subscribe_ack).
@@ -210,7 +221,7 @@ public:
 
 private:
     auto start_publish() const {
-        return [i = impl_](auto handler, const message& m) { i->start_publish(m, std::move(handler)); };
+        return [i = impl_](auto handler, const message& m) { i->start_publish(m.packet(), std::move(handler)); };
     }
 
     std::shared_ptr<impl> impl_;

@@ -44,12 +44,12 @@ public:
     }
 
     template <class Handler>
-    void start_publish(const message& m, Handler handler) {
+    void start_publish(const inflight::publish& p, Handler handler) {
         auto* op = make_pending<publish_ack>(std::move(handler), *completions_);
         const lock_type lock(mutex_);
         publish_result r{publish_status::queue_full};
-        if (blocked_.empty()) r = session_.publish(m.packet(), op->tag(), preferred_, clock::now());
-        if (must_wait(r)) wait_for_room(op, m);
+        if (blocked_.empty()) r = session_.publish(p, op->tag(), preferred_, clock::now());
+        if (must_wait(r)) wait_for_room(op, own(p));
         else if (r) wait_in_session(op, packet_id{r.mid});
         else return op->complete(to_errc(r.status));
         schedule_flush();
@@ -209,9 +209,9 @@ private:
 
     // Cancelled before there is room, the message is not published.
     template <class Op>
-    void wait_for_room(Op* op, const message& m) {
+    void wait_for_room(Op* op, message m) {
         const auto id = std::make_shared<packet_id>(packet_id::none);
-        blocked_.emplace_back(op, m, id, clock::now());
+        blocked_.emplace_back(op, std::move(m), id, clock::now());
         on_cancellation(op, [op, tag = op->tag(), id](core& self) {
             const bool is_blocked =
                 std::erase_if(self.blocked_, [&](const blocked_publish& b) { return b.id == id; }) != 0;
