@@ -221,7 +221,9 @@ public:
 
 private:
     auto start_publish() const {
-        return [i = impl_](auto handler, const message& m) { i->start_publish(m.packet(), std::move(handler)); };
+        return [i = impl_](auto handler, const message& m) {
+            i->start_publish(m.packet(), std::move(handler));
+        };
     }
 
     std::shared_ptr<impl> impl_;
