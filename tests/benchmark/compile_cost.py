@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""What including the library costs a compiler. One line for each way to build examples/publisher.cpp:
+"""What including the library costs a compiler, in one line for each of these units:
 
     name,seconds,mib,ratio,text
 
 CPU seconds (user and system; the median of the rounds, which are interleaved), peak memory in MiB, the ratio of
-the seconds to those of `asio`, bytes of machine code. The ways:
+the seconds to those of `asio`, bytes of machine code. The units:
 
-    asio       a publisher by hand, compile_cost/asio_alone.cpp, with the headers of Asio that it needs
-    asio_all   the same with <asio.hpp>
-    publisher  the example, header-only
+    asio                a publisher by hand, compile_cost/asio_alone.cpp, with the headers of Asio that it needs
+    asio_all            the same with <asio.hpp>
+    publisher           examples/publisher.cpp, header-only: inflight::client
+    publisher_compiled  the same with INFLIGHT_SEPARATE_COMPILATION
+    coroutine           examples/coroutine.cpp, header-only: inflight::async_client
+    coroutine_compiled  the same with INFLIGHT_SEPARATE_COMPILATION
+    library             what INFLIGHT_SEPARATE_COMPILATION compiles once
 
     compile_cost.py [--compiler g++] [--flags=-O2] [--rounds 5] [--asio DIR] [--only NAME ...]
 """
@@ -21,10 +25,15 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 YARDSTICK = ROOT / "tests/benchmark/compile_cost/asio_alone.cpp"
-WAYS = {
+SEPARATE = ["-DINFLIGHT_SEPARATE_COMPILATION"]
+UNITS = {
     "asio": (YARDSTICK, []),
     "asio_all": (YARDSTICK, ["-DALL_OF_ASIO"]),
     "publisher": (ROOT / "examples/publisher.cpp", []),
+    "publisher_compiled": (ROOT / "examples/publisher.cpp", SEPARATE),
+    "coroutine": (ROOT / "examples/coroutine.cpp", []),
+    "coroutine_compiled": (ROOT / "examples/coroutine.cpp", SEPARATE),
+    "library": (ROOT / "cmake/inflight.cpp", SEPARATE),
 }
 
 
@@ -48,7 +57,7 @@ def arguments():
     parser.add_argument("--flags", default="-O2")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--asio", help="folder of asio.hpp, if the compiler does not search it")
-    parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--only", nargs="+", choices=UNITS, default=list(UNITS))
     return parser.parse_args()
 
 
@@ -63,7 +72,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
             for name in names:
-                source, more = WAYS[name]
+                source, more = UNITS[name]
                 target = f"{folder}/{name}.o"
                 took, mib[name] = compile_once([*command, *more, "-c", str(source), "-o", target])
                 seconds[name].append(took)

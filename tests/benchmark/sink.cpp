@@ -32,13 +32,19 @@ public:
 
     connection::outcome write(connection& c) {
         const std::size_t at = sent_ % ring_.size();
-        return c.write(ring_.data() + at, std::min(allowed() - sent_, ring_.size() - at),
-                       [this](std::size_t n) { sent_ += n; });
+        return write(c, std::min(allowed() - sent_, ring_.size() - at));
     }
+
+    /// Nothing else may be written in the middle of a packet.
+    bool is_inside_packet() const { return sent_ % packet_.size() != 0; }
+    connection::outcome finish_packet(connection& c) { return write(c, packet_.size() - sent_ % packet_.size()); }
 
 private:
     static constexpr std::size_t ring_size = std::size_t{2} << 20;
 
+    connection::outcome write(connection& c, std::size_t size) {
+        return c.write(ring_.data() + sent_ % ring_.size(), size, [this](std::size_t n) { sent_ += n; });
+    }
     std::size_t allowed() const { return std::min(total_, acknowledged_ + window_); }
 
     publish_template packet_;
@@ -99,6 +105,8 @@ private:
 
     bool write() {
         auto done = connection::outcome::progress;
+        while (done == connection::outcome::progress && delivery_ && delivery_->is_inside_packet())
+            done = delivery_->finish_packet(connection_);
         while (done == connection::outcome::progress && connection_.out.size() != 0) done = connection_.write();
         while (done == connection::outcome::progress && delivery_ && delivery_->wants_to_write())
             done = delivery_->write(connection_);
@@ -143,7 +151,6 @@ private:
         watch(EPOLL_CTL_ADD, fd, EPOLLIN);
     }
 
-    // Who does not take his answers is not read from, so that they cannot pile up.
     void serve(int fd, unsigned events) {
         auto& [c, watched] = clients_.at(fd);
         if (!c->serve(buffer_, events)) {

@@ -123,7 +123,7 @@ def memory(r):
 
 def compiling(r):
     """The lines of compile_cost.py."""
-    for way, bound in (("publisher", 3), ("publisher_separate", 1.3)):
+    for way, bound in (("publisher", 3), ("publisher_compiled", 1.3)):
         yield at_most(f"compile time of the publisher example, {way}: times Asio alone", bound, r.compile_ratio(way))
 
 

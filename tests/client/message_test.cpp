@@ -14,9 +14,20 @@ struct connected_client {
 
     void connect() {
         c.loop_start();
+        connect_without_loop();
+    }
+    void connect_without_loop() {
         REQUIRE_FALSE(c.connect(here, server.port()));
         server.accept();
         server.expect("CONNECT");
+    }
+    // Until the client has them; no callback needs to have been called.
+    void deliver_and_wait(const std::vector<publish>& messages) {
+        for (const publish& m : messages) server.send(m);
+        const std::uint16_t mark = c.publish("mark", "", qos::at_least_once).mid;
+        server.expect("PUBLISH qos=1 topic='mark'");
+        server.send(puback{.id = id(mark)});
+        REQUIRE_FALSE(c.wait_for_publish(mark, patience));
     }
     void note_messages() {
         c.on_message([this](const received_message& m) { j.add(m.topic + " " + m.payload); });
@@ -128,6 +139,68 @@ TEST_CASE("client: a message is acknowledged when its callback has returned", "[
     f.server.expect(pubcomp{.id = id(8)});
 }
 
+TEST_CASE("client: of messages that wait together, one is acknowledged though the callback of the next takes its time",
+          "[client][v5:MQTT-4.6.0-2]") {
+    gate go;
+    connected_client f;
+    f.c.on_message([&](const received_message& m) {
+        f.j.add(m.payload);
+        if (m.payload == "3") go.pass();
+    });
+    f.connect_without_loop();
+    f.deliver_and_wait({delivered(7, qos::at_least_once, "t", "1"), delivered(8, qos::exactly_once, "t", "2"),
+                        delivered(9, qos::at_least_once, "t", "3"), delivered(10, qos::at_least_once, "t", "4")});
+    f.c.loop_start();
+    f.server.expect(puback{.id = id(7)});
+    f.server.expect(pubrec{.id = id(8)});
+    CHECK(f.j.wait_for(3).size() == 3);
+    go.open();
+    f.server.expect(puback{.id = id(9)});
+    f.server.expect(puback{.id = id(10)});
+}
+
+TEST_CASE("client: a message that waits behind a slow callback comes once after a resumed session", "[client][v5:MQTT-4.4.0-1]") {
+    gate go;
+    client_options options = test_options();
+    options.keep_session_for(300s);
+    connected_client f(options, fake_server::scripted);
+    watched<int> connections;
+    f.c.on_message([&](const received_message& m) {
+        f.j.add(m.payload);
+        go.pass();
+    });
+    CHECK_FALSE(f.c.connect_async(here, f.server.port()));
+    f.server.connect();
+    f.deliver_and_wait({delivered(1, qos::at_least_once, "t", "1"), delivered(2, qos::at_least_once, "t", "2"),
+                        delivered(3, qos::exactly_once, "t", "3")});
+    f.c.loop_start();
+    f.j.wait_for(1);
+    f.server.close();
+    f.server.connect(connack{.session_present = true});
+    f.deliver_and_wait({delivered(1, qos::at_least_once, "t", "1", true), delivered(2, qos::at_least_once, "t", "2", true),
+                        delivered(3, qos::exactly_once, "t", "3", true)});
+    go.open();
+    CHECK(f.j.wait_for(4) == trace{"1", "3", "1", "2"}); // 1 had begun.
+}
+
+TEST_CASE("client: messages that wait behind a callback that disconnects wait for the next connection", "[client]") {
+    connected_client f;
+    f.c.on_message([&](const received_message& m) {
+        f.j.add(m.payload);
+        if (m.payload == "1") f.c.disconnect_async();
+    });
+    f.c.on_connect([&](const connect_result&) { f.j.add("connected"); });
+    f.connect_without_loop();
+    f.deliver_and_wait({delivered(7, qos::at_least_once, "t", "1"), delivered(8, qos::at_least_once, "t", "2")});
+    CHECK_FALSE(f.c.loop_forever());
+    f.server.expect(puback{.id = id(7)});
+    f.server.expect("DISCONNECT");
+    CHECK(f.j.lines() == trace{"connected", "1"});
+    f.c.loop_start();
+    REQUIRE_FALSE(f.c.connect(here, f.server.port()));
+    CHECK(f.j.wait_for(4) == trace{"connected", "1", "connected", "2"});
+}
+
 TEST_CASE("client: a slow callback does not stop the pings", "[client][v5:MQTT-3.1.2-20]") {
     gate go;
     connected_client f;
@@ -196,6 +269,42 @@ TEST_CASE("client: callbacks may be replaced, and filters changed, while they ru
     f.connect();
     for (int i = 0; i != 3; ++i) f.server.send(publish{.topic = "a", .payload = "x"});
     CHECK(f.j.wait_for(4) == trace{"first", "third", "still there", "a x"});
+}
+
+TEST_CASE("client: a filter and a shared subscription to the same filter have a callback each", "[client]") {
+    connected_client f;
+    const auto note = [&](std::string what) { return [&f, what](const received_message&) { f.j.add(what); }; };
+    f.note_messages();
+    f.c.message_callback_add("s/+", note("plain"));
+    f.c.message_callback_add("$share/group/s/+", note("shared"));
+    f.connect();
+    f.server.send(publish{.topic = "s/1"});
+    trace both = f.j.wait_for(2);
+    std::sort(both.begin(), both.end());
+    CHECK(both == trace{"plain", "shared"});
+    f.c.message_callback_remove("$share/group/s/+");
+    f.server.send(publish{.topic = "s/1"});
+    CHECK(f.j.wait_for(3).back() == "plain");
+    f.c.message_callback_add("s/+", {}); // As good as removing it.
+    f.server.send(publish{.topic = "s/1", .payload = "x"});
+    CHECK(f.j.wait_for(4).back() == "s/1 x");
+}
+
+TEST_CASE("client: what a callback for a filter owns may use the client when it is destroyed", "[client]") {
+    connected_client f;
+    struct heir {
+        client& c;
+        journal& j;
+        ~heir() { c.message_callback_add("a", [&j = j](const received_message&) { j.add("heir"); }); }
+    };
+    f.c.message_callback_add("a", [&, owned = std::make_shared<heir>(f.c, f.j)](const received_message&) {
+        f.j.add("first");
+        f.c.message_callback_remove("a");
+    });
+    f.connect();
+    f.server.send(publish{.topic = "a"});
+    f.server.send(publish{.topic = "a"});
+    CHECK(f.j.wait_for(2) == trace{"first", "heir"});
 }
 
 TEST_CASE("client: of outcomes that wait together, those behind a callback that replaces another go to the new one", "[client]") {

@@ -1,4 +1,5 @@
-# cmake -D WAY=... -D WORK=... -D ASIO_DIRS=... -D COMPILER=... -D GENERATOR=... -P consume.cmake
+# cmake -D WAY=... -D SEPARATE=... -D WORK=... -D ASIO_DIRS=... -D COMPILER=... -D GENERATOR=...
+#       -P consume.cmake
 #
 # Builds the project in consumer/ and runs its programs, with the library got in one WAY:
 #   add_subdirectory   from this tree
@@ -8,6 +9,7 @@
 #   absent_asio        Asio fetched since none is found on the system, by an installed package
 #   asio_include_dir   Asio from INFLIGHT_ASIO_INCLUDE_DIR
 #   asio_target        Asio from INFLIGHT_ASIO_TARGET
+# SEPARATE is the value of INFLIGHT_SEPARATE_COMPILATION: of an installed package, when it was built.
 # The last four use a copy of the Asio at hand under another version number, which asio_version.cpp knows.
 # Fetched is what FETCHCONTENT_SOURCE_DIR_ASIO names: no test needs the network.
 cmake_minimum_required(VERSION 3.25)
@@ -45,7 +47,8 @@ if(WAY STREQUAL "FetchContent")
     set(type Release)
 endif()
 set(args -G ${GENERATOR} -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=${type})
-set(consumer_args -D INFLIGHT_ROOT=${root})
+set(separate -D INFLIGHT_SEPARATE_COMPILATION=${SEPARATE})
+set(consumer_args -D INFLIGHT_ROOT=${root} -D EXPECTED_SEPARATE=${SEPARATE})
 set(use add_subdirectory)
 file(REMOVE_RECURSE ${WORK})
 
@@ -65,13 +68,17 @@ elseif(WAY STREQUAL "asio_target")
 elseif(WAY MATCHES "find_package|absent_asio")
     set(use find_package)
     run(${CMAKE_COMMAND} -S ${root} -B ${WORK}/library ${args} -D CMAKE_INSTALL_PREFIX=${WORK}/prefix
-        -D INFLIGHT_BUILD_TESTS=OFF -D INFLIGHT_BUILD_EXAMPLES=OFF)
+        -D INFLIGHT_BUILD_TESTS=OFF -D INFLIGHT_BUILD_EXAMPLES=OFF ${separate})
+    run(${CMAKE_COMMAND} --build ${WORK}/library)
     run(${CMAKE_COMMAND} --install ${WORK}/library)
     list(APPEND consumer_args -D CMAKE_PREFIX_PATH=${WORK}/prefix)
     if(WAY STREQUAL "absent_asio")
         list(APPEND consumer_args -D FETCHCONTENT_SOURCE_DIR_ASIO=${WORK}/asio
             -D CMAKE_IGNORE_PATH=${ASIO_DIRS})
     endif()
+endif()
+if(NOT use STREQUAL "find_package")
+    list(APPEND consumer_args ${separate})
 endif()
 
 run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${WORK}/consumer

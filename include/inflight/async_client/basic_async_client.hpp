@@ -233,3 +233,5 @@ private:
 using async_client = basic_async_client<tcp_transport>;
 
 } // namespace inflight
+
+#include <inflight/async_client/impl/instances.hpp>

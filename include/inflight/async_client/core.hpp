@@ -9,6 +9,7 @@
 
 #include <asio/dispatch.hpp>
 
+#include <atomic>
 #include <list>
 
 namespace inflight::detail {
@@ -80,12 +81,24 @@ public:
         schedule_flush();
     }
 
-    /// The oldest message that waits, if any, for callers that have no handler.
-    std::optional<received_message> try_receive() {
+    /// Messages that wait, for a caller who has no handler and acknowledges them by name: as many as there is
+    /// room for in `out`, but few that are large, since what has been taken counts no more against the limits
+    /// of the queue. Returns how many.
+    std::size_t take_messages(std::span<received_message> out) {
+        constexpr std::size_t most_bytes = 64 * 1024;
         const lock_type lock(mutex_);
-        if (inbound_.empty()) return std::nullopt;
-        schedule_flush();
-        return inbound_.pop();
+        std::size_t n = 0;
+        for (std::size_t bytes = 0; n != out.size() && bytes < most_bytes && !inbound_.empty(); ++n) {
+            out[n] = inbound_.pop();
+            bytes += inbound_queue::size_of(out[n]);
+        }
+        this->room_made();
+        return n;
+    }
+
+    /// Of the messages that have been taken and that nobody has yet, the broker will deliver this one again.
+    bool comes_again(const received_message& m) const {
+        return m.qos == qos::at_least_once && m.delivery.connection < resumed_;
     }
 
     std::error_code acknowledge(const delivery& d, reason_code reason) override {
@@ -94,6 +107,13 @@ public:
         const errc bad = session_.acknowledge(d, reason);
         schedule_flush();
         return bad == errc::none ? std::error_code{} : make_error_code(bad);
+    }
+
+    /// All of these, of which some may be stale by now: the broker sends them again.
+    void acknowledge_all(std::span<const delivery> all) {
+        const lock_type lock(mutex_);
+        for (const delivery& d : all) (void)session_.acknowledge(d);
+        schedule_flush();
     }
 
     /// A wish, or a setting, for which there is no function here.
@@ -244,6 +264,7 @@ private:
     void on(event::connected& e) {
         // The broker will deliver again what was not acknowledged: once is enough for what nobody has yet.
         if (e.session_present) inbound_.drop(qos::at_least_once);
+        if (e.session_present) resumed_ = session_.connection();
         on_connack(e);
     }
     void on(event::refused& e) { on_refusal(e); }
@@ -310,6 +331,7 @@ private:
     numbered_queue<delivery> taken_{}; // Handed out and not acknowledged yet.
     std::error_code abandon_error_{};
     std::uint64_t dropped_ = 0;
+    std::atomic<std::uint32_t> resumed_{0}; // The latest connection to resume a session.
 };
 
 } // namespace inflight::detail

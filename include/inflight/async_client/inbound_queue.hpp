@@ -42,11 +42,11 @@ public:
     /// Gives back what a burst has needed, if it is over.
     void shrink_to_fit() { messages_.shrink_to_fit(); }
 
-private:
     static std::size_t size_of(const received_message& m) {
         return m.topic.size() + m.payload.size() + m.props.bytes().size();
     }
 
+private:
     std::size_t max_messages_, max_bytes_;
     std::size_t bytes_ = 0;
     detail::numbered_queue<received_message> messages_{};

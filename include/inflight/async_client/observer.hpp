@@ -6,6 +6,8 @@
 
 namespace inflight::detail {
 
+using packet_printer = std::string (*)(std::string_view packet, protocol_version version);
+
 /// Called with the client's lock held: takes note and returns, and calls nothing of the client.
 struct observer {
     virtual void on_connected(connect_result) {}
@@ -16,8 +18,8 @@ struct observer {
     virtual void on_replied(event::replied, std::error_code) {} // tag 0: subscriptions were renewed.
     virtual void on_oversized(const oversized_message&) {}
     virtual void on_packet(bool, std::string) {} // True: sent. One printed packet.
+    virtual packet_printer wanted_printer() const { return nullptr; } // What prints it; null: not wanted.
     virtual void on_turn_end() {} // The client has done what there was to be done for now.
-    virtual bool wants_packets() const { return false; }
     virtual bool has_message_in_hand() const { return false; } // It will be acknowledged shortly.
 
 protected:

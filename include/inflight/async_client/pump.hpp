@@ -135,6 +135,11 @@ protected:
         });
     }
 
+    /// In the inbound queue.
+    void room_made() {
+        if (paused_) schedule_flush();
+    }
+
     Mutex mutex_{};
     asio::any_io_executor executor_;
     client_options options_;
@@ -147,6 +152,8 @@ protected:
     bool closing_ = false;
 
 private:
+    packet_printer wanted_printer() const { return observer_ ? observer_->wanted_printer() : nullptr; }
+
     // Reading.
 
     void read() {
@@ -213,8 +220,8 @@ private:
         if (closing_ || !may_take()) return false;
         const std::size_t n = session_.received(bytes, now);
         if (n == 0) return false;
-        if (observer_ && observer_->wants_packets())
-            trace_.received(*observer_, bytes.substr(0, n), session_.version());
+        if (const packet_printer print = wanted_printer())
+            trace_.received(*observer_, print, bytes.substr(0, n), session_.version());
         const bool is_direct = handler_ && inbound_.empty() && receivers_.empty();
         const event::message* const m = is_direct ? session_.next_message() : nullptr;
         if (session_.has_event()) settle_events();
@@ -285,8 +292,8 @@ private:
         writing_ = false;
         if (closing_) return closed_when_idle();
         if (error) return close(error);
-        if (observer_ && observer_->wants_packets())
-            trace_.written(*observer_, session_.output(), n, session_.version());
+        if (const packet_printer print = wanted_printer())
+            trace_.written(*observer_, print, session_.output(), n, session_.version());
         step([&] { session_.written(n, clock::now()); });
         if (stalled_ && session_.output_pending() <= max_unwritten) {
             stalled_ = false;

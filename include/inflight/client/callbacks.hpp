@@ -2,23 +2,18 @@
 #pragma once
 
 #include <inflight/async_client/observer.hpp>
-#include <inflight/async_client/received_message.hpp>
+#include <inflight/client/filter_callbacks.hpp>
 #include <inflight/client/outcome.hpp>
 
 #include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <iterator>
-#include <map>
 #include <mutex>
 
 namespace inflight {
 
 namespace detail {
-
-// A callback that may be replaced while it runs, from wherever.
-template <class... Args>
-using callback = std::shared_ptr<const std::function<void(Args...)>>;
 
 struct callbacks {
     callback<const connect_result&> on_connect{};
@@ -30,7 +25,6 @@ struct callbacks {
     callback<const oversized_message&> on_oversized{};
     callback<std::string_view> on_log{};
     callback<std::exception_ptr> on_exception{};
-    std::shared_ptr<const std::map<std::string, callback<const received_message&>, std::less<>>> by_filter{};
 };
 
 /// What happened, in order, until the loop comes to tell the user. Messages wait in the client's inbound
@@ -80,6 +74,7 @@ public:
     std::size_t remarks = 0;
     std::size_t held_back = 0; // Messages that came too late: they wait for the next connection.
     std::atomic<bool> message_in_hand{false}; // A callback has one.
+    std::atomic<packet_printer> printer{nullptr}; // Of the packets that on_log gets.
     bool is_final = true; // There is no connection, and will be none unless one is asked for.
     std::error_code final_error = errc::not_connected;
 
@@ -96,7 +91,6 @@ public:
         auto after = std::make_shared<callbacks>(*callbacks_);
         change(*after);
         wants_outcomes_ = after->on_publish != nullptr;
-        wants_packets_ = after->on_log != nullptr;
         latest_ = after.get();
         before = std::exchange(callbacks_, std::move(after));
     }
@@ -105,16 +99,6 @@ public:
     void set(callback<Args...> callbacks::*which, std::function<void(Args...)> f) {
         auto shared = f ? std::make_shared<const std::function<void(Args...)>>(std::move(f)) : nullptr;
         change_callbacks([&](callbacks& all) { all.*which = std::move(shared); });
-    }
-
-    template <class F>
-    void change_filters(F&& change) {
-        change_callbacks([&](callbacks& all) {
-            using map = std::remove_const_t<std::remove_reference_t<decltype(*all.by_filter)>>;
-            auto filters = all.by_filter ? std::make_shared<map>(*all.by_filter) : std::make_shared<map>();
-            change(*filters);
-            all.by_filter = std::move(filters);
-        });
     }
 
     class current_callbacks {
@@ -188,7 +172,7 @@ public:
     void on_turn_end() override {
         if (turn_size_ != 0) hand_over([] {});
     }
-    bool wants_packets() const override { return wants_packets_; }
+    packet_printer wanted_printer() const override { return printer; }
     bool has_message_in_hand() const override { return message_in_hand; }
 
     /// Not with the client's lock held.
@@ -252,7 +236,7 @@ private:
 
     std::shared_ptr<const callbacks> callbacks_ = std::make_shared<callbacks>();
     std::atomic<const callbacks*> latest_{callbacks_.get()};
-    std::atomic<bool> wants_packets_{false}, wants_outcomes_{false};
+    std::atomic<bool> wants_outcomes_{false};
     counter outcomes_noted_{0}, outcomes_told_{0};
     std::vector<note> turn_{}; // Guarded by the client's lock, as is what follows.
     std::size_t turn_size_ = 0, turn_settled_ = 0;

@@ -5,11 +5,10 @@
 // one: then the thread that is in the callback finishes what the destructor could not.
 #pragma once
 
-#include <inflight/async_client/basic_async_client.hpp>
+#include <inflight/client/acknowledgements.hpp>
 #include <inflight/client/callbacks.hpp>
 
 #include <asio/executor_work_guard.hpp>
-#include <asio/io_context.hpp>
 
 #include <atomic>
 #include <iostream>
@@ -134,8 +133,10 @@ public:
     asio::io_context io{1};
     asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
     callback_queue queue{};
+    filter_callbacks by_filter{};
     std::atomic<bool> manual_ack;
     async_type async;
+    acknowledgements<async_type> acknowledged{io, async};
     std::mutex threads{}; // Guards the two thread objects.
     std::thread io_thread{}, loop_thread{};
     std::atomic<bool> loop_taken{false};
@@ -228,8 +229,7 @@ private:
     bool tell_next(current_callbacks& c) {
         callback_queue::note& next = notes_[next_note_];
         if (auto* const run = std::get_if<callback_queue::message_note>(&next)) {
-            if (--run->count == 0) ++next_note_;
-            tell_message(c.get());
+            tell_messages(c, *run);
             return true;
         }
         ++next_note_;
@@ -270,47 +270,77 @@ private:
 
     void tell(const callbacks&, const callback_queue::thrown_note& n) { std::rethrow_exception(n.exception); }
 
-    // A message that a callback has is acknowledged before DISCONNECT goes out. After disconnect() no other
-    // is given to one: it could not be acknowledged any more, and would come again with the next session.
-    struct message_in_hand {
+    // Messages that callbacks have had are acknowledged before DISCONNECT goes out. After disconnect() no
+    // other is given to one: it could not be acknowledged any more, and would come again with the next
+    // session.
+    struct messages_in_hand {
         client_loop& loop;
-        explicit message_in_hand(client_loop& l) : loop(l) { loop.queue.message_in_hand = true; }
-        ~message_in_hand() {
+        explicit messages_in_hand(client_loop& l) : loop(l) { loop.queue.message_in_hand = true; }
+        ~messages_in_hand() {
+            loop.acknowledged.give();
             loop.queue.message_in_hand = false;
-            if (loop.async.implementation().is_leaving()) loop.async.implementation().observer_changed();
+            if (loop.impl().is_leaving()) loop.impl().observer_changed();
         }
     };
 
-    void tell_message(const callbacks& c) {
-        const message_in_hand mine(*this);
-        if (async.implementation().is_leaving()) {
-            const std::lock_guard lock(queue.mutex);
-            ++queue.held_back;
-            return;
+    // As many as there are in a row, until the loop is interrupted.
+    void tell_messages(current_callbacks& c, callback_queue::message_note& run) {
+        const messages_in_hand mine(*this);
+        for (bool is_last = false; !is_last;) {
+            if (impl().is_leaving()) hold_back(run);
+            const received_message* const m = next_message(run);
+            is_last = run.count == 0;
+            if (is_last) ++next_note_;
+            if (m) tell(c.get(), *m, !is_last);
+            if (is_interrupted()) return;
         }
-        const auto m = async.implementation().try_receive();
-        if (!m) return;
-        const bool manual = manual_ack;
-        if (manual) leave_to_user(*m);
-        try {
-            hand_over(c, *m);
-        } catch (...) {
-            if (!manual) leave_to_user(*m);
-            throw;
-        }
-        if (!manual)
-            (void)async.acknowledge(m->delivery); // Stale after a reconnect: then the broker sends it again.
     }
 
-    static void hand_over(const callbacks& c, const received_message& m) {
-        bool matched = false;
-        if (c.by_filter)
-            for (const auto& [filter, f] : *c.by_filter)
-                if (matches(filter, m.topic)) {
-                    matched = true;
-                    call(f, m);
-                }
-        if (!matched) call(c.on_message, m);
+    void hold_back(callback_queue::message_note& run) {
+        const std::lock_guard lock(queue.mutex);
+        queue.held_back += std::exchange(run.count, 0);
+    }
+
+    // Null when there is none: messages may be dropped after they have been noted.
+    const received_message* next_message(callback_queue::message_note& run) {
+        while (run.count != 0) {
+            if (next_taken_ == taken_) take_messages(run.count);
+            if (next_taken_ == taken_) {
+                run.count = 0;
+                return nullptr;
+            }
+            --run.count;
+            const received_message& m = messages_[next_taken_++];
+            if (!impl().comes_again(m)) return &m;
+        }
+        return nullptr;
+    }
+
+    void take_messages(std::size_t most) {
+        messages_.resize(max_taken);
+        taken_ = impl().take_messages(std::span(messages_).first(std::min(most, max_taken)));
+        next_taken_ = 0;
+    }
+
+    void tell(const callbacks& c, const received_message& m, bool others_follow) {
+        const bool manual = manual_ack;
+        if (manual) leave_to_user(m);
+        try {
+            hand_over(c, m);
+        } catch (...) {
+            if (!manual) leave_to_user(m);
+            throw;
+        }
+        if (!manual && m.qos != qos::at_most_once) acknowledged.add(m.delivery, others_follow);
+    }
+
+    void hand_over(const callbacks& c, const received_message& m) {
+        auto wanted = std::exchange(wanted_, {}); // For its memory.
+        by_filter.find(m.topic, wanted);
+        for (const auto& f : wanted) call(f, m);
+        if (wanted.empty()) call(c.on_message, m);
+        wanted.clear();
+        wanted_ = std::move(wanted);
     }
 
     // Acknowledged by ack(), if at all.
@@ -343,9 +373,14 @@ private:
         }
     }
 
-    // Of the thread that has the loop: what it has taken from the queue, and how far it has come.
+    // Of the thread that has the loop: what it has taken from the queue, and how far it has come; and in the
+    // same way messages.
+    static constexpr std::size_t max_taken = 256;
+    std::vector<filter_callbacks::function> wanted_{}; // Empty between messages.
     std::vector<callback_queue::note> notes_{};
     std::size_t next_note_ = 0;
+    std::vector<received_message> messages_{};
+    std::size_t taken_ = 0, next_taken_ = 0;
 };
 
 } // namespace inflight::detail

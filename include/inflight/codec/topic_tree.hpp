@@ -93,6 +93,8 @@ public:
         for (const index at : here) visit(nodes_[at].value);
     }
 
+    bool is_empty() const { return node_count() == 1; }
+
     /// The root, and the levels that lead to a value.
     std::size_t node_count() const { return nodes_.size() - free_.size(); }
 

@@ -120,7 +120,7 @@ public:
     }
 
     [[gnu::always_inline]] constexpr std::string_view binary() { return take(two_byte()); }
-    constexpr std::string_view utf8() {
+    [[gnu::always_inline]] constexpr std::string_view utf8() {
         const std::string_view text = binary();
         if (!is_utf8(text)) fail(errc::not_utf8);
         return ok() ? text : std::string_view{};

@@ -221,6 +221,8 @@ public:
         return out;
     }
 
+    /// The number of the latest connection, as deliveries have it.
+    std::uint32_t connection() const { return link_.number; }
     bool is_connected() const { return link_.is_connected(); }
     /// The transport is to be closed as soon as the output is empty; why, close_reason() says.
     bool is_closing() const { return link_.at == link::phase::closing; }

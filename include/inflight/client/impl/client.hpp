@@ -22,6 +22,20 @@ client::subscribe_status request(client_loop& loop, const Packet& wish) {
     return {{}, number(*id)};
 }
 
+// The result is there when the connection is closed.
+inline std::shared_ptr<const std::optional<client::disconnect_status>>
+start_disconnect(const std::shared_ptr<client_loop>& loop, std::optional<std::chrono::milliseconds> drain) {
+    const auto answer = std::make_shared<std::optional<client::disconnect_status>>();
+    loop->acknowledged.give();
+    loop->impl().start_disconnect(drain.value_or(loop->impl().options().drain_timeout), reason_code::success,
+                                  [loop, answer](std::error_code error, std::size_t left) {
+                                      const std::lock_guard lock(loop->queue.mutex);
+                                      *answer = client::disconnect_status{error, left};
+                                      loop->queue.changed.notify_all();
+                                  });
+    return answer;
+}
+
 } // namespace detail
 
 INFLIGHT_DECL client::client(client_options options)
@@ -30,6 +44,7 @@ INFLIGHT_DECL client::client(client_options options)
 INFLIGHT_DECL client::client(std::string client_id) : client(options_for(std::move(client_id))) {}
 
 INFLIGHT_DECL client::~client() {
+    loop_->acknowledged.give();
     {
         const std::lock_guard lock(loop_->queue.mutex);
         loop_->destroyed = true;
@@ -85,20 +100,16 @@ INFLIGHT_DECL std::error_code client::message_callback_add(std::string filter,
                                                            std::function<void(const received_message&)> f) {
     if (const errc bad = check_topic_filter(filter); bad != errc::none) return bad;
     if (!f) return message_callback_remove(filter), std::error_code{};
-    loop_->queue.change_filters([&](auto& all) {
-        all[std::move(filter)] =
-            std::make_shared<const std::function<void(const received_message&)>>(std::move(f));
-    });
+    loop_->by_filter.set(filter, std::make_shared<decltype(f)>(std::move(f)));
     return {};
 }
 
 INFLIGHT_DECL void client::message_callback_remove(std::string_view filter) {
-    loop_->queue.change_filters([&](auto& all) {
-        if (const auto found = all.find(filter); found != all.end()) all.erase(found);
-    });
+    loop_->by_filter.set(filter, nullptr);
 }
 
 INFLIGHT_DECL void client::enable_logger(std::function<void(std::string_view)> f) {
+    loop_->queue.printer = f ? &detail::print_packet : nullptr;
     loop_->queue.set(&detail::callbacks::on_log, std::move(f));
 }
 
@@ -166,6 +177,7 @@ INFLIGHT_DECL std::error_code client::reconnect() {
         const std::lock_guard lock(loop_->queue.mutex);
         loop_->queue.is_final = false;
     }
+    loop_->acknowledged.give();
     loop_->impl().reconnect();
     return {};
 }
@@ -173,23 +185,15 @@ INFLIGHT_DECL std::error_code client::reconnect() {
 INFLIGHT_DECL client::disconnect_status client::disconnect(std::optional<std::chrono::milliseconds> drain) {
     if (loop_->in_callback()) return {errc::would_deadlock};
     if (const auto error = loop_->start_io()) return {error};
-    const auto answer = std::make_shared<std::optional<disconnect_status>>();
     const auto l = loop_; // The client may be destroyed in a callback.
-    loop_->impl().start_disconnect(drain.value_or(loop_->impl().options().drain_timeout),
-                                   reason_code::success,
-                                   [l, answer](std::error_code error, std::size_t left) {
-                                       const std::lock_guard lock(l->queue.mutex);
-                                       *answer = disconnect_status{error, left};
-                                       l->queue.changed.notify_all();
-                                   });
+    const auto answer = detail::start_disconnect(l, drain);
     l->pump_until([&] { return answer->has_value() && (l->queue.all_told() || l->destroyed); });
     return **answer;
 }
 
 INFLIGHT_DECL void client::disconnect_async(std::optional<std::chrono::milliseconds> drain) {
     if (loop_->start_io()) return; // Nothing can be connected.
-    loop_->impl().start_disconnect(drain.value_or(loop_->impl().options().drain_timeout),
-                                   reason_code::success, [](std::error_code, std::size_t) {});
+    detail::start_disconnect(loop_, drain);
 }
 
 INFLIGHT_DECL bool client::is_connected() const {
