@@ -89,7 +89,8 @@ struct measurer : visitor_base {
     }
     template <packet_type Where>
     void reason_tail(reason_code code, properties_view<Where> props) {
-        require(is_allowed(code, type, version), errc::reason_not_allowed);
+        if (code != reason_code::success) // Which is allowed wherever there is a Reason Code.
+            require(is_allowed(code, type, version), errc::reason_not_allowed);
         if (!props.empty() || writes_empty_properties(code)) properties(props);
         if (!props.empty() || code != reason_code::success) size += 1;
     }

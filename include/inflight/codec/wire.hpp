@@ -37,6 +37,11 @@ constexpr bool is_ascii_from(char lowest, std::string_view text) {
         return ((word | (word - low)) & repeat('\x80')) == 0;
     };
     if (text.size() < each.size()) {
+        constexpr std::make_index_sequence<sizeof(eight_bytes) / 2> half{};
+        if (text.size() >= half.size()) { // The first four and the last four, which may overlap.
+            const char* const first = text.data();
+            return is_good(load(first, half) | load(first + (text.size() - half.size()), half) << 32);
+        }
         eight_bytes word = repeat('a');
         for (const char c : text) word = word << 8 | static_cast<unsigned char>(c);
         return is_good(word);
@@ -132,7 +137,8 @@ public:
             fail(errc::truncated);
             return {};
         }
-        const std::string_view out(in_.data(), size);
+        std::string_view out = in_;
+        out.remove_suffix(in_.size() - size);
         in_.remove_prefix(size);
         return out;
     }
