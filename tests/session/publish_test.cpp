@@ -700,11 +700,11 @@ TEST_CASE("publish: QoS 0 that waited offline survives a connection that did not
     CHECK(p.events() == trace{"published 1: success"});
 }
 
-TEST_CASE("publish: beyond 256 KiB of output messages wait, and go out as it is written", "[session]") {
+TEST_CASE("publish: beyond 1 MiB of output messages wait, and go out as it is written", "[session]") {
     const level l = GENERATE(qos_0, qos_1);
     scripted_peer p;
     p.connect();
-    const std::string payload(100'000, 'x');
+    const std::string payload(400'000, 'x');
     for (int i = 0; i != 10; ++i) CHECK(p.publish("a", payload, l));
     CHECK(p.session.waiting() == 7);
     CHECK(p.sent().size() == 10);

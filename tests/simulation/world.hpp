@@ -72,7 +72,9 @@ private:
         const auto& s = client_.session();
         require(s.unacknowledged() <= profile_.options.receive_maximum || s.version() == inflight::protocol_version::v3_1_1,
                 "more messages to acknowledge than our Receive Maximum");
-        require(s.output_pending() <= 2 * 256 * 1024 + profile_.largest_payload, "too much output");
+        constexpr std::size_t answers = 256 * 1024; // To what the server has sent: bounded by its window.
+        require(s.output_pending() <= inflight::outgoing<disk_store>::output_high_water + answers + profile_.largest_payload,
+                "too much output");
     }
 
     // ---- What happens by itself

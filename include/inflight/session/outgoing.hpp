@@ -21,7 +21,7 @@ template <session_store Store>
 class outgoing {
 public:
     /// Above this many bytes not yet written, messages wait instead of being added to the output.
-    static constexpr std::size_t output_high_water = 256 * 1024;
+    static constexpr std::size_t output_high_water = 1024 * 1024;
 
     outgoing(link& connection, packet_id_allocator& ids, Store& store, const session_options& options)
         : link_(connection), ids_(ids), store_(store), options_(options) {

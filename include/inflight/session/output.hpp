@@ -117,7 +117,7 @@ private:
     };
 
     struct batch {
-        static constexpr std::size_t kept_capacity = std::size_t{1} << 20;
+        static constexpr std::size_t kept_capacity = std::size_t{2} << 20;
         byte_buffer buffer{};
         std::vector<piece> pieces{};
         std::vector<byte_buffer> kept{};

@@ -102,7 +102,7 @@ public:
     }
 
     /// To the end of the list of another stage, or of the same one.
-    void move_last(slot s, stage at) {
+    [[gnu::always_inline]] void move_last(slot s, stage at) {
         outgoing_record& r = records_[s];
         unlink(of(r.at, r.qos), s);
         r.at = at;
