@@ -87,8 +87,7 @@ private:
 
     void fill() {
         while (may_send() && connection_.out.size() < batch) {
-            const publish_template& p = a_.qos_of(sent_) == a_.qos ? packet_ : last_packet_;
-            p.append(connection_.out, id_);
+            add_publish(connection_.out, a_.version, a_.qos_of(sent_), payload_, id_);
             id_ = id_ == 65'535 ? std::uint16_t{1} : static_cast<std::uint16_t>(id_ + 1);
             ++sent_;
         }
@@ -115,7 +114,7 @@ private:
     arguments a_;
     meter meter_;
     connection connection_;
-    publish_template packet_{a_.version, a_.qos, a_.size}, last_packet_{a_.version, 1, a_.size};
+    std::string payload_ = std::string(a_.size, 'x');
     std::vector<unsigned char> buffer_ = std::vector<unsigned char>(read_buffer_size);
     std::size_t sent_ = 0;
     std::uint16_t id_ = 1;

@@ -88,22 +88,35 @@ inline void answer(const packet& p, outbox& out) {
     }
 }
 
-/// A PUBLISH whose identifier is filled in for each message.
+/// Encodes a PUBLISH.
+inline void add_publish(outbox& out, int version, int qos, std::string_view payload, std::uint16_t id) {
+    std::size_t left = 2 + topic.size() + (qos ? 2u : 0u) + (version == 5 ? 1u : 0u) + payload.size();
+    char* const begin = out.room(5 + left);
+    char* at = begin;
+    *at++ = static_cast<char>(type::publish | static_cast<unsigned>(qos) << 1);
+    for (; left >= 0x80; left >>= 7) *at++ = static_cast<char>((left & 0x7F) | 0x80);
+    *at++ = static_cast<char>(left);
+    *at++ = static_cast<char>(topic.size() >> 8);
+    *at++ = static_cast<char>(topic.size() & 0xFF);
+    std::memcpy(at, topic.data(), topic.size());
+    at += topic.size();
+    if (qos != 0) {
+        *at++ = static_cast<char>(id >> 8);
+        *at++ = static_cast<char>(id & 0xFF);
+    }
+    if (version == 5) *at++ = '\0'; // No properties.
+    std::memcpy(at, payload.data(), payload.size());
+    out.add(static_cast<std::size_t>(at - begin) + payload.size());
+}
+
+/// A PUBLISH that is encoded once, for the other end, of which only the identifier changes.
 class publish_template {
 public:
     publish_template(int version, int qos, std::size_t size) {
-        const std::size_t length = 2 + topic.size() + (qos ? 2u : 0u) + (version == 5 ? 1u : 0u) + size;
-        bytes_ = static_cast<char>(type::publish | static_cast<unsigned>(qos) << 1);
-        std::size_t rest = length;
-        for (; rest >= 0x80; rest >>= 7) bytes_ += static_cast<char>((rest & 0x7F) | 0x80);
-        bytes_ += static_cast<char>(rest);
-        bytes_ += '\0';
-        bytes_ += static_cast<char>(topic.size());
-        bytes_ += topic;
-        id_at_ = qos ? bytes_.size() : 0;
-        if (qos) bytes_.append(2, '\0');
-        if (version == 5) bytes_ += '\0';
-        bytes_.append(size, 'x');
+        outbox out;
+        add_publish(out, version, qos, std::string(size, 'x'), 0);
+        bytes_.assign(out.data(), out.size());
+        if (qos != 0) id_at_ = bytes_.size() - size - (version == 5 ? 1 : 0) - 2;
     }
 
     std::size_t size() const { return bytes_.size(); }
