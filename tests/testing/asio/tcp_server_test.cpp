@@ -1,5 +1,6 @@
 // The server on a real port: what the machine alone cannot show.
 #include "support/catch.hpp"
+#include "support/watched.hpp"
 
 #include <inflight/client.hpp>
 #include <inflight/testing/tcp_server.hpp>
@@ -8,8 +9,7 @@
 #include <asio/thread_pool.hpp>
 #include <asio/write.hpp>
 
-#include <atomic>
-#include <future>
+#include <optional>
 #include <thread>
 
 using namespace inflight;
@@ -30,27 +30,27 @@ client_options options_for(std::string id, protocol_version version = v5) {
     return o;
 }
 
-/// A value that another thread provides.
+/// A value that another thread provides. The first one counts.
 template <class T>
 class promised {
 public:
     void set(T value) {
-        if (!is_set_.exchange(true)) promise_.set_value(std::move(value));
+        value_.change([&](std::optional<T>& v) {
+            if (!v) v = std::move(value);
+        });
     }
     T get() {
-        if (future_.wait_for(60s) != std::future_status::ready) throw std::runtime_error("waited in vain");
-        return future_.get();
+        return *value_.wait([](const std::optional<T>& v) { return v.has_value(); });
     }
 
 private:
-    std::promise<T> promise_{};
-    std::future<T> future_ = promise_.get_future();
-    std::atomic<bool> is_set_ = false;
+    watched<std::optional<T>> value_{};
 };
 
+/// For what the server is not heard to do, and must be asked for.
 template <class Done>
 void until(Done&& done) {
-    const auto end = std::chrono::steady_clock::now() + 60s;
+    const auto end = std::chrono::steady_clock::now() + patience;
     while (!done()) {
         if (std::chrono::steady_clock::now() > end) throw std::runtime_error("waited in vain");
         std::this_thread::sleep_for(1ms);
