@@ -23,7 +23,7 @@ Without a part: what CI runs, that is all parts but interop, benchmark and mutat
   tidy         rules of the code, clang-tidy
   conformance  that each statement of the standards is proven by a test, or excused with a reason
   benchmark    inflight beside its peers and the limit, and which targets it meets: a long run, or with
-               --short in one; --csv, --markdown: to FILE too. Passes when it ends and no row stalls
+               --short a minute's; --csv, --markdown: to FILE too. Passes when it ends and no row stalls
   mutation     breaks the library in many small ways, each of which a test must see; counts as one
   all          every part
 

@@ -24,7 +24,7 @@ tcp::socket connected(asio::io_context& io, std::uint16_t port) {
 class ping_pong {
 public:
     explicit ping_pong(const arguments& a) : a_(a), latencies_(a), socket_(connected(io_, a.port)) {
-        publish_template(5, 1, a.size).append(message_, 1);
+        add_publish(message_, 5, 1, std::string(a.size, 'x'), 1);
     }
 
     void run() {

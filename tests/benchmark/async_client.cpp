@@ -5,7 +5,7 @@
 //   on_message    receiving by callback
 //   receive       async_receive() with a handler, which asks for the next message
 //   latency       async_publish() with a handler, one message at a time
-#include "measurement.hpp"
+#include "library.hpp"
 
 #include <inflight/async_client.hpp>
 
@@ -19,22 +19,6 @@ namespace {
 
 using namespace benchmark;
 using inflight::async_client;
-
-inflight::client_options options_of(const arguments& a) {
-    inflight::client_options o;
-    o.brokers = {{"127.0.0.1", a.port}};
-    o.version = static_cast<inflight::protocol_version>(a.version);
-    o.max_inflight_messages = static_cast<std::uint16_t>(a.window);
-    o.receive_maximum = static_cast<std::uint16_t>(a.window);
-    o.max_inbound_messages = 65'535;
-    o.max_queued_bytes = 0;
-    o.on_inbound_overflow = inflight::inbound_overflow::pause_reading; // Nothing may be dropped: we count.
-    return o;
-}
-
-void must(std::error_code error) {
-    if (error) fail(error.message());
-}
 
 class program {
 public:

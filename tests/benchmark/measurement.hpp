@@ -137,6 +137,34 @@ private:
     reading start_{}, end_{};
 };
 
+/// For a user's thread, which sleeps while others settle messages, and is woken once.
+class progress {
+public:
+    explicit progress(meter& m) : meter_(m) {}
+
+    /// On the thread that counts.
+    void settle() {
+        meter_.settle();
+        if (meter_.settled() != wake_at_) return;
+        ++wakes_;
+        wakes_.notify_one();
+    }
+
+    void wait_for(std::size_t settled) {
+        wake_at_ = settled;
+        for (;;) {
+            const unsigned before = wakes_;
+            if (meter_.settled() >= settled) return;
+            wakes_.wait(before);
+        }
+    }
+
+private:
+    meter& meter_;
+    std::atomic<std::size_t> wake_at_{0};
+    std::atomic<unsigned> wakes_{0};
+};
+
 /// Times of single exchanges.
 class latencies {
 public:

@@ -35,10 +35,10 @@ public:
 
     void publish() {
         while (sent_ != a_.total()) {
-            if (sent_ - meter_.settled() >= a_.ahead()) wait_for(sent_ - a_.ahead() + 1 + a_.ahead() / 4);
+            if (sent_ - meter_.settled() >= a_.ahead()) progress_.wait_for(sent_ - a_.ahead() + 1 + a_.ahead() / 4);
             publish_one();
         }
-        wait_for(a_.total());
+        progress_.wait_for(a_.total());
         meter_.print();
     }
 
@@ -50,7 +50,7 @@ public:
         must(MQTTAsync_subscribe(client_, a_.filter.c_str(), a_.qos, &options));
         await();
         say_ready();
-        wait_for(a_.total());
+        progress_.wait_for(a_.total());
         meter_.print();
     }
 
@@ -58,7 +58,7 @@ public:
         while (sent_ != a_.total()) {
             latencies_.start();
             publish_one();
-            wait_for(sent_);
+            progress_.wait_for(sent_);
             latencies_.stop();
         }
         latencies_.print();
@@ -98,39 +98,28 @@ private:
 
     void publish_one() {
         MQTTAsync_callOptions options = call_options();
-        options.onSuccess = [](void* self, MQTTAsync_successData*) { of(self).count(); };
-        options.onSuccess5 = [](void* self, MQTTAsync_successData5*) { of(self).count(); };
+        options.onSuccess = [](void* self, MQTTAsync_successData*) { of(self).progress_.settle(); };
+        options.onSuccess5 = [](void* self, MQTTAsync_successData5*) { of(self).progress_.settle(); };
         keep_for_version(options);
         must(MQTTAsync_send(client_, topic.data(), static_cast<int>(payload_.size()), payload_.data(),
                             a_.qos_of(sent_), 0, &options));
         ++sent_;
     }
     static int on_message(void* self, char* name, int, MQTTAsync_message* m) {
-        of(self).count();
+        of(self).progress_.settle();
         MQTTAsync_freeMessage(&m);
         MQTTAsync_free(name);
         return 1;
     }
 
-    // Called on Paho's threads.
-    void count() {
-        meter_.settle();
-        if (meter_.settled() == wake_at_) arrived();
-    }
+    // An answer, on one of Paho's threads.
     void arrived() {
-        ++wakes_;
-        wakes_.notify_one();
+        is_answered_ = true;
+        is_answered_.notify_one();
     }
-    void await() { wakes_.wait(0); }
-
-    // The main thread sleeps until so many are done, and is woken once.
-    void wait_for(std::size_t settled) {
-        wake_at_ = settled;
-        for (;;) {
-            const unsigned before = wakes_;
-            if (meter_.settled() >= settled) return;
-            wakes_.wait(before);
-        }
+    void await() {
+        is_answered_.wait(false);
+        is_answered_ = false;
     }
 
     arguments a_;
@@ -138,8 +127,8 @@ private:
     latencies latencies_;
     std::string payload_ = std::string(a_.size, 'x');
     std::size_t sent_ = 0;
-    std::atomic<std::size_t> wake_at_{0};
-    std::atomic<unsigned> wakes_{0};
+    progress progress_{meter_};
+    std::atomic<bool> is_answered_{false};
     MQTTAsync client_ = nullptr;
 };
 
