@@ -87,3 +87,66 @@ TEST_CASE("codec: bytes are borrowed from text and from ranges of byte-sized ele
     CHECK(borrowed(std::vector<std::byte>{}).empty());
     CHECK(borrowed({}).empty());
 }
+
+TEST_CASE("codec: a message has the properties of the standard as functions of their names", "[codec]") {
+    message m("a", "x");
+    CHECK(m.payload_format_indicator() == payload_format::unspecified);
+    CHECK_FALSE((m.message_expiry_interval() || m.content_type() || m.response_topic() || m.correlation_data()));
+    CHECK(m.user_properties().empty());
+    CHECK(m.subscription_identifiers().empty());
+
+    const std::array<std::byte, 2> binary{std::byte{0}, std::byte{0xFF}};
+    m.payload_format_indicator(payload_format::utf8).message_expiry_interval(5s).content_type("text/plain");
+    m.response_topic("r").correlation_data(binary).add_user_property("k", "v").add_user_property("k", "w");
+    golden(m.packet(), v5,
+           "30 30 00 01 61 2B 01 01 02 00 00 00 05 03 00 0A 74 65 78 74 2F 70 6C 61 69 6E 08 00 01 72 09 00 02 00 FF "
+           "26 00 01 6B 00 01 76 26 00 01 6B 00 01 77 78");
+    CHECK(m.payload_format_indicator() == payload_format::utf8);
+    CHECK(m.message_expiry_interval() == 5s);
+    CHECK(m.content_type() == "text/plain");
+    CHECK(m.response_topic() == "r");
+    CHECK(m.correlation_data() == "\0\xFF"sv);
+    CHECK(m.user_property("k") == "v");
+    CHECK_FALSE(m.user_property("v"));
+
+    m.content_type("b").message_expiry_interval(std::chrono::hours(1'000'000'000)); // Replaced; as long as there is.
+    CHECK(m.content_type() == "b");
+    CHECK(m.message_expiry_interval() == std::chrono::seconds(0xFFFF'FFFF));
+    m.message_expiry_interval(-1s);
+    CHECK(m.message_expiry_interval() == 0s);
+}
+
+TEST_CASE("codec: properties that repeat are a range, in their order, whatever stands between them", "[codec][v5:MQTT-3.3.2-17]") {
+    using pair = std::pair<std::string_view, std::string_view>;
+    message m("a", "x");
+    m.add_user_property("b", "1").content_type("c");
+    m.props.set<id::subscription_identifier>(7);
+    m.add_user_property("a", "").props.set<id::subscription_identifier>(268'435'455);
+    m.add_user_property("b", "1");
+    const auto users = m.user_properties();
+    static_assert(std::ranges::forward_range<decltype(users)>);
+    CHECK(std::vector<pair>(users.begin(), users.end()) == std::vector<pair>{{"b", "1"}, {"a", ""}, {"b", "1"}});
+    const auto numbers = m.subscription_identifiers();
+    CHECK(std::vector<std::uint32_t>(numbers.begin(), numbers.end()) == std::vector<std::uint32_t>{7, 268'435'455});
+}
+
+TEST_CASE("codec: a Will Message has its properties as functions, the delay among them", "[codec]") {
+    will_message w("gone", "bye");
+    CHECK_FALSE(w.will_delay_interval());
+    w.will_delay_interval(7s).content_type("t").add_user_property("k", "v");
+    CHECK(w.will_delay_interval() == 7s);
+    CHECK(w.props.get<id::will_delay_interval>() == 7u);
+    CHECK(w.content_type() == "t");
+    CHECK(w.user_property("k") == "v");
+}
+
+TEST_CASE("codec: names for the properties cost a message no memory", "[codec]") {
+    struct plain {
+        std::string topic, payload;
+        inflight::qos qos;
+        bool retain;
+        std::string props;
+    };
+    CHECK(sizeof(message) == sizeof(plain));
+    CHECK(sizeof(will_message) == sizeof(plain));
+}

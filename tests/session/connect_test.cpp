@@ -27,7 +27,7 @@ TEST_CASE("connect: CONNECT is the first packet, and says what the options say",
     options.password = "p";
     options.keep_alive = 30s;
     options.topic_alias_maximum = 7;
-    options.will = will_message{.topic = "w", .payload = "gone", .qos = qos::at_least_once, .retain = true, .props = {}};
+    options.will = will_message("w", "gone", qos::at_least_once, true);
     scripted_peer p(options);
     p.publish("early", "x", qos::at_least_once);
     (void)p.subscribe("early");
@@ -430,7 +430,7 @@ TEST_CASE("connect: credentials and Will may change between connections", "[sess
     p.connect();
     p.cut();
     p.session.set_credentials("new", std::nullopt);
-    p.session.set_will(will_message{.topic = "w", .payload = "", .props = {}});
+    p.session.set_will(will_message("w", ""));
     p.open();
     const std::string sent = p.sent().at(0);
     CHECK(sent.find("user_name='new'") != std::string::npos);

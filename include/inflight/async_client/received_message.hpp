@@ -61,7 +61,7 @@ struct received_message : message {
 
     /// It must outlive the view.
     received_view view() const {
-        received_view out{packet(), delivery};
+        received_view out{packet(), {}, delivery};
         out.dup = dup;
         out.id = packet_id{mid};
         return out;

@@ -65,6 +65,7 @@ public:
 
     void will_set(std::string topic, bytes_view payload, qos level = qos::at_most_once, bool retain = false,
                   properties<packet_type::will> props = {});
+    void will_set(will_message will);
     void will_clear();
     void username_pw_set(std::optional<std::string> user_name, std::optional<std::string> password = {});
     /// The wait before reconnecting: the first time, and the longest.

@@ -1,37 +1,14 @@
 // inflight/codec/message.hpp - Application Messages that own what they hold.
 #pragma once
 
+#include <inflight/codec/message_properties.hpp>
 #include <inflight/codec/packet.hpp>
-
-#include <concepts>
-#include <ranges>
 
 namespace inflight {
 
-/// Bytes borrowed for the time of a call: text, or any contiguous range of byte-sized elements
-/// (std::vector<std::uint8_t>, std::span<const std::byte>, std::array<char, N> ...).
-class bytes_view {
-public:
-    constexpr bytes_view() = default;
-    template <class Text>
-        requires std::convertible_to<const Text&, std::string_view>
-    constexpr bytes_view(const Text& text) : bytes_(text) {}
-    template <std::ranges::contiguous_range Range>
-        requires(!std::convertible_to<const Range&, std::string_view> &&
-                 sizeof(std::ranges::range_value_t<Range>) == 1 &&
-                 std::is_trivially_copyable_v<std::ranges::range_value_t<Range>>)
-    bytes_view(const Range& bytes)
-        : bytes_(reinterpret_cast<const char*>(std::ranges::data(bytes)), std::ranges::size(bytes)) {}
-
-    constexpr operator std::string_view() const { return bytes_; }
-
-private:
-    std::string_view bytes_{};
-};
-
 /// An Application Message: what is published, and what subscribers get. (It has a constructor because GCC 12
 /// destroys a braced aggregate twice when it is an argument inside a co_await expression.)
-struct message {
+struct message : message_properties<message, packet_type::publish> {
     std::string topic{};
     std::string payload{};
     inflight::qos qos = qos::at_most_once;
@@ -60,12 +37,26 @@ inline message own(const publish& p) {
 }
 
 /// The Will Message: published by the broker when this client goes away without a word.
-struct will_message {
+struct will_message : message_properties<will_message, packet_type::will> {
     std::string topic{};
     std::string payload{};
     inflight::qos qos = qos::at_most_once;
     bool retain = false;
     properties<packet_type::will> props{};
+
+    will_message() = default;
+    will_message(std::string_view name, bytes_view content, inflight::qos level = qos::at_most_once,
+                 bool is_retained = false, properties<packet_type::will> properties = {})
+        : topic(name),
+          payload(std::string_view(content)),
+          qos(level),
+          retain(is_retained),
+          props(std::move(properties)) {}
+
+    using message_properties::will_delay_interval;
+    will_message& will_delay_interval(std::chrono::seconds delay) {
+        return set<property_id::will_delay_interval>(four_bytes(delay));
+    }
 
     will packet() const { return {props.view(), topic, payload, qos, retain}; }
 };

@@ -1,6 +1,7 @@
 // inflight/session/delivery.hpp - a received message, and its name.
 #pragma once
 
+#include <inflight/codec/message_properties.hpp>
 #include <inflight/codec/packet.hpp>
 
 namespace inflight {
@@ -15,7 +16,7 @@ struct delivery {
 };
 
 /// A message as it was received, with its full topic, borrowed: good until the handler that gets it returns.
-struct received_view : publish {
+struct received_view : publish, message_property_getters<received_view, packet_type::publish> {
     inflight::delivery delivery{};
 };
 

@@ -119,8 +119,11 @@ INFLIGHT_DECL void client::enable_logger() {
 
 INFLIGHT_DECL void client::will_set(std::string topic, bytes_view payload, qos level, bool retain,
                                     properties<packet_type::will> props) {
-    will_message w{std::move(topic), std::string(std::string_view(payload)), level, retain, std::move(props)};
-    loop_->impl().with_session([&](auto& s, time_point) { s.set_will(std::move(w)); });
+    will_set(will_message(topic, payload, level, retain, std::move(props)));
+}
+
+INFLIGHT_DECL void client::will_set(will_message will) {
+    loop_->impl().with_session([&](auto& s, time_point) { s.set_will(std::move(will)); });
 }
 
 INFLIGHT_DECL void client::will_clear() {
