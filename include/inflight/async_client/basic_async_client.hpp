@@ -1,6 +1,7 @@
 // inflight/async_client/basic_async_client.hpp - the client in Asio's shape.
 #pragma once
 
+#include <inflight/async_client/router.hpp>
 #include <inflight/async_client/supervisor.hpp>
 #include <inflight/async_client/tcp_transport.hpp>
 
@@ -22,6 +23,7 @@ namespace inflight {
 template <class Transport, session_store Store = memory_store, class Mutex = detail::null_mutex>
 class basic_async_client {
     using impl = detail::supervisor<Transport, Store, Mutex>;
+    using router = detail::router<detail::core<Transport, Store, Mutex>>;
 
 public:
     using executor_type = asio::any_io_executor;
@@ -119,9 +121,7 @@ public:
             [i = impl_](auto handler, const std::vector<subscription_request>& all,
                         const properties<packet_type::subscribe>& p) {
                 subscribe request{.props = p};
-                for (const subscription_request& s : all)
-                    request.subscriptions.push_back(
-                        {s.filter, s.qos, s.no_local, s.retain_as_published, s.retain_handling});
+                for (const subscription_request& s : all) request.subscriptions.push_back(s.wish());
                 i->start_request(request, std::move(handler));
             },
             token, std::move(filters), std::move(props));
@@ -173,6 +173,54 @@ public:
     /// messages wait for async_receive.
     void on_message(std::function<void(const received_view&)> handler) {
         impl_->set_message_handler(std::move(handler));
+    }
+
+    /// Calls `handler` with the messages whose topics match `filter`: all handlers and streams whose filters
+    /// match get a message, on_message(handler) and async_receive only what none matches. Messages that wait
+    /// already come first. Does not subscribe. A second handler for the same filter replaces the first; an
+    /// empty one removes it. Otherwise as on_message(handler); a QoS 1 or 2 message is acknowledged when all
+    /// have had it, and if one throws, those behind it do not get it.
+    /// Errors: errc::filter_invalid ... when `filter` is not valid.
+    std::error_code on_message(std::string_view filter, std::function<void(const received_view&)> handler) {
+        if (const errc bad = check_topic_filter(filter); bad != errc::none) return bad;
+        router::of(*impl_).set_handler(filter, std::move(handler));
+        return {};
+    }
+
+    /// A stream of the messages whose topics match `filter`, those that wait already included: see
+    /// message_stream. Does not subscribe. `filter` must be valid: for another one the result is no stream.
+    message_stream stream(std::string_view filter, const stream_options& limits = {}) {
+        if (check_topic_filter(filter) != errc::none) return {};
+        return message_stream(router::of(*impl_).add_stream(filter, limits));
+    }
+
+    /// Subscribes to one filter, with a stream for its messages, which is there before the first of them.
+    ///
+    /// Handler signature: void(std::error_code, message_stream).
+    /// Completes: as async_subscribe.
+    /// Errors: those of async_subscribe; then there is no stream.
+    /// Cancellation: stops waiting; the subscription is made all the same, without a stream.
+    template <class CompletionToken>
+    auto async_subscribe_stream(subscription_request filter, stream_options limits, CompletionToken&& token) {
+        return asio::async_initiate<CompletionToken, void(std::error_code, message_stream)>(
+            [i = impl_](auto handler, const subscription_request& s, const stream_options& l) {
+                // What is not valid is what start_request() finds.
+                const bool is_valid = check_topic_filter(s.filter) == errc::none;
+                detail::stream_ptr made = is_valid ? router::of(*i).add_stream(s.filter, l) : nullptr;
+                properties<packet_type::subscribe> props;
+                if (made && made->identifier != 0)
+                    props.set<property_id::subscription_identifier>(made->identifier);
+                subscribe request{.props = props};
+                request.subscriptions.push_back(s.wish());
+                i->start_request(request, detail::stream_ready<decltype(handler)>{
+                                              std::move(handler), message_stream(std::move(made))});
+            },
+            token, std::move(filter), limits);
+    }
+    template <class CompletionToken>
+    auto async_subscribe_stream(std::string filter, qos level, CompletionToken&& token) {
+        return async_subscribe_stream(subscription_request(filter, level), stream_options{},
+                                      std::forward<CompletionToken>(token));
     }
 
     /// Waits for open messages, up to `drain` (the option's value if left out), sends DISCONNECT and closes.

@@ -14,9 +14,13 @@
 
 namespace inflight::detail {
 
+template <class Core>
+class router;
+
 template <class Transport, session_store Store, class Mutex>
 class core : public pump<Transport, Store, Mutex>, public acknowledger {
     using base = pump<Transport, Store, Mutex>;
+    friend class router<core>;
 
 public:
     using typename base::clock;
@@ -159,6 +163,7 @@ protected:
     /// Whoever disconnects has all the messages that were handed out.
     void acknowledge_taken() {
         while (!taken_.empty()) acknowledge_oldest_taken();
+        if (router_) router_->acknowledge_taken();
     }
 
     /// Every operation that has no outcome gets this one.
@@ -170,6 +175,7 @@ protected:
         abandon_error_ = {};
         for (const auto& b : std::exchange(blocked_, {})) b.op->complete(error);
         receivers_.fail_all(error);
+        if (router_) router_->fail_receivers(error);
     }
 
     // Cancelling an operation gives up waiting for it, and hurts nothing else. `take` is called with the lock
@@ -210,7 +216,7 @@ protected:
     std::error_code final_error_{}; // Why there will be no connection any more, unless one is asked for anew.
 
 private:
-    using base::inbound_, base::receivers_;
+    using base::inbound_, base::receivers_, base::router_;
 
     result<packet_id> ask(const subscribe& p, operation tag) {
         return session_.subscribe(p, tag, preferred_);
@@ -263,8 +269,11 @@ private:
 
     void on(event::connected& e) {
         // The broker will deliver again what was not acknowledged: once is enough for what nobody has yet.
-        if (e.session_present) inbound_.drop(qos::at_least_once);
-        if (e.session_present) resumed_ = session_.connection();
+        if (e.session_present) {
+            inbound_.drop(qos::at_least_once);
+            if (router_) router_->session_resumed();
+            resumed_ = session_.connection();
+        }
         on_connack(e);
     }
     void on(event::refused& e) { on_refusal(e); }
@@ -275,14 +284,25 @@ private:
         call(options_.on_oversized, std::move(m));
     }
 
-    void on(event::message& e) {
-        const bool is_kept = e.packet.qos != qos::at_most_once || !inbound_.is_full() ||
-                             session_.version() != protocol_version::v5 ||
-                             options_.on_inbound_overflow != inflight::inbound_overflow::drop_qos_0;
+    void on(event::message& e) override {
+        const bool is_kept = e.packet.qos != qos::at_most_once || inbound_.has_room() || !drops_qos_0();
         if (!is_kept) return (void)++dropped_;
-        received_message m(e.packet);
+        keep(owned(e.packet));
+    }
+
+    bool drops_qos_0() const { // Where there is no room for it.
+        return session_.version() == protocol_version::v5 &&
+               options_.on_inbound_overflow == inflight::inbound_overflow::drop_qos_0;
+    }
+
+    received_message owned(const received_view& view) {
+        received_message m(view);
         if (options_.manual_ack && m.qos != qos::at_most_once)
             m.handle = ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
+        return m;
+    }
+
+    void keep(received_message&& m) {
         if (!receivers_.empty()) return give(receivers_.pop(), std::move(m));
         inbound_.push(std::move(m));
         if (observer_) observer_->on_message_queued();

@@ -12,14 +12,24 @@ namespace inflight {
 class inbound_queue {
 public:
     inbound_queue(std::size_t max_messages, std::size_t max_bytes)
-        : max_messages_(std::max<std::size_t>(max_messages, 1)), max_bytes_(max_bytes) {}
+        : max_messages_(std::max<std::size_t>(max_messages, 1)),
+          max_bytes_(max_bytes),
+          most_(max_messages_) {}
 
     bool empty() const { return messages_.empty(); }
     std::size_t size() const { return messages_.size(); }
-    bool is_full() const { return messages_.size() >= max_messages_ || bytes_ >= max_bytes_; }
+    bool has_room() const { return messages_.size() < max_messages_ && bytes_ < max_bytes_; }
+    /// This one, or another one of the same connection.
+    bool is_full() const { return messages_.size() >= most_ || bytes_ >= max_bytes_; }
     /// Beyond this nothing is taken any more, whatever for.
     bool is_overfull() const {
-        return bytes_ >= 2 * max_bytes_ || messages_.size() >= 64 * max_messages_ + 65'536;
+        return are_others_overfull_ || bytes_ >= 2 * max_bytes_ ||
+               messages_.size() >= 64 * max_messages_ + 65'536;
+    }
+    /// Whether one of the others is full, or overfull.
+    void set_others(bool are_full, bool are_overfull) {
+        most_ = are_full ? 0 : max_messages_;
+        are_others_overfull_ = are_overfull;
     }
 
     void push(received_message&& m) {
@@ -47,7 +57,8 @@ public:
     }
 
 private:
-    std::size_t max_messages_, max_bytes_;
+    std::size_t max_messages_, max_bytes_, most_;
+    bool are_others_overfull_ = false;
     std::size_t bytes_ = 0;
     detail::numbered_queue<received_message> messages_{};
 };

@@ -123,6 +123,9 @@ struct subscription_request {
 
     subscription_request() = default;
     subscription_request(std::string_view what, inflight::qos level) : filter(what), qos(level) {}
+
+    /// What goes into SUBSCRIBE. It borrows the filter.
+    subscription wish() const { return {filter, qos, no_local, retain_as_published, retain_handling}; }
 };
 
 /// The outcome of a publish.

@@ -8,6 +8,7 @@
 
 #include <inflight/async_client/inbound_queue.hpp>
 #include <inflight/async_client/packet_trace.hpp>
+#include <inflight/async_client/routing.hpp>
 #include <inflight/async_client/waiters.hpp>
 #include <inflight/session/client_session.hpp>
 
@@ -41,13 +42,13 @@ public:
     void set_message_handler(message_handler handler) {
         const lock_type lock(mutex_);
         handler_ = handler ? std::make_shared<const message_handler>(std::move(handler)) : nullptr;
-        if (handler_ && !inbound_.empty())
-            post([this] { hand_over_queued(); });
+        hand_over_what_waits();
     }
 
 protected:
     // What is left to others, with the lock held.
     virtual void settle_events() = 0;   // Carries out what the session says.
+    virtual void on(event::message& e) = 0;
     virtual void publish_blocked() = 0; // There may be room for what waits for it.
     virtual void on_step() = 0;         // After every step: is something drained, or to be closed?
     virtual void on_closed(std::error_code error) = 0; // The transport and its handlers are gone.
@@ -135,6 +136,19 @@ protected:
         });
     }
 
+    /// A message that no filter of the router matches. Calls the handler with the lock released.
+    void take_unrouted(event::message& m, lock_type& lock) {
+        if (!handler_ || !inbound_.empty() || !receivers_.empty()) return on(m);
+        const auto handler = handler_;
+        lock.unlock();
+        hand_over(*handler, m.packet);
+    }
+
+    void hand_over_what_waits() {
+        if (handler_ && !inbound_.empty())
+            post([this] { hand_over_queued(); });
+    }
+
     /// In the inbound queue.
     void room_made() {
         if (paused_) schedule_flush();
@@ -148,6 +162,7 @@ protected:
     std::shared_ptr<Transport> transport_{};
     inbound_queue inbound_;
     std::shared_ptr<const message_handler> handler_{};
+    std::unique_ptr<routing<lock_type>> router_{}; // If there are handlers or streams of filters.
     waiters<received_message> receivers_{}; // Of messages.
     bool closing_ = false;
 
@@ -222,6 +237,7 @@ private:
         if (n == 0) return false;
         if (const packet_printer print = wanted_printer())
             trace_.received(*observer_, print, bytes.substr(0, n), session_.version());
+        if (router_ && route(lock, bytes, n)) return true;
         const bool is_direct = handler_ && inbound_.empty() && receivers_.empty();
         const event::message* const m = is_direct ? session_.next_message() : nullptr;
         if (session_.has_event()) settle_events();
@@ -230,6 +246,14 @@ private:
         if (handler != handler_) handler = handler_;
         lock.unlock();
         hand_over(*handler, m->packet);
+        return true;
+    }
+
+    [[gnu::noinline]] bool route(lock_type& lock, std::string_view& bytes, std::size_t size) {
+        event::message* const m = session_.next_message();
+        if (!m) return false;
+        bytes.remove_prefix(size);
+        router_->take(*m, lock);
         return true;
     }
 
@@ -333,6 +357,7 @@ private:
             if (closing_) return;
             if (partial_.empty()) partial_.shrink_to_fit(); // As a rule it has been quiet.
             inbound_.shrink_to_fit();
+            if (router_) router_->trim();
             step([&] { session_.deadline_reached(clock::now()); });
             flush();
         });

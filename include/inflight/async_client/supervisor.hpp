@@ -108,6 +108,7 @@ public:
 
     /// The owner goes away: nothing is drained, everything completes with errc::shutting_down.
     void shut_down() override {
+        std::shared_ptr<const message_handler> handler; // Is not called any more. Dies unlocked.
         {
             const lock_type lock(this->mutex_);
             if (state_ == state::shut_down) return;
@@ -115,6 +116,7 @@ public:
             siblings().remove(self_ptr());
             stopping_ = stopping::no; // Or else the end of the draining would bring it back to life.
             this->observer_ = nullptr;
+            handler = std::move(this->handler_);
             this->final_error_ = errc::shutting_down;
             ++attempt_;
             this->session_.stop();

@@ -271,8 +271,7 @@ INFLIGHT_DECL std::error_code client::wait_for_publish(std::uint16_t mid,
 INFLIGHT_DECL client::subscribe_status client::subscribe(const std::vector<subscription_request>& filters,
                                                          const properties<packet_type::subscribe>& props) {
     inflight::subscribe wish{.props = props};
-    for (const subscription_request& s : filters)
-        wish.subscriptions.push_back({s.filter, s.qos, s.no_local, s.retain_as_published, s.retain_handling});
+    for (const subscription_request& s : filters) wish.subscriptions.push_back(s.wish());
     return detail::request(*loop_, wish);
 }
 
