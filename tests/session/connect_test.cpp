@@ -384,6 +384,10 @@ TEST_CASE("connect: limits of CONNACK hold for this connection and not for the n
         props.template set<property_id::wildcard_subscription_available>(0);
         props.template set<property_id::subscription_identifier_available>(0);
         props.template set<property_id::shared_subscription_available>(0);
+        props.template set<property_id::server_keep_alive>(7);
+        props.template set<property_id::session_expiry_interval>(50);
+        props.template set<property_id::assigned_client_identifier>("given");
+        props.template set<property_id::response_information>("reply/");
     }));
     CHECK(p.session.limits().receive_maximum == 3);
     CHECK(p.session.limits().maximum_qos == qos::at_least_once);
@@ -393,6 +397,10 @@ TEST_CASE("connect: limits of CONNACK hold for this connection and not for the n
     CHECK_FALSE(p.session.limits().wildcard_subscriptions);
     CHECK_FALSE(p.session.limits().subscription_identifiers);
     CHECK_FALSE(p.session.limits().shared_subscriptions);
+    CHECK(p.session.limits().keep_alive == 7s);
+    CHECK(p.session.limits().session_expiry == 50s);
+    CHECK(p.session.limits().assigned_client_id == "given");
+    CHECK(p.session.limits().response_information == "reply/");
     p.cut();
     p.resume();
     CHECK(p.session.limits().receive_maximum == 65'535);
@@ -402,6 +410,10 @@ TEST_CASE("connect: limits of CONNACK hold for this connection and not for the n
     CHECK(p.session.limits().wildcard_subscriptions);
     CHECK(p.session.limits().subscription_identifiers);
     CHECK(p.session.limits().shared_subscriptions);
+    CHECK_FALSE(p.session.limits().keep_alive);
+    CHECK_FALSE(p.session.limits().session_expiry);
+    CHECK(p.session.limits().assigned_client_id.empty());
+    CHECK(p.session.limits().response_information.empty());
 }
 
 TEST_CASE("connect: the Maximum Packet Size of one connection does not bind the CONNECT of the next",

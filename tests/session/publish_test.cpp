@@ -254,8 +254,8 @@ TEST_CASE("publish: what the broker does not support is refused at once, when th
         props.template set<property_id::retain_available>(0);
         props.template set<property_id::maximum_packet_size>(20);
     }));
-    CHECK(p.publish("a", "", qos_2) == refused(publish_status::not_supported));
-    CHECK(p.publish({.qos = qos_0, .retain = true, .topic = "a"}) == refused(publish_status::not_supported));
+    CHECK(p.publish("a", "", qos_2) == refused(publish_status::qos_not_supported));
+    CHECK(p.publish({.qos = qos_0, .retain = true, .topic = "a"}) == refused(publish_status::retain_not_supported));
     CHECK(p.publish("a", std::string(13, 'x'), qos_1) == refused(publish_status::packet_too_large)); // 21 bytes.
     CHECK(p.publish("a", std::string(12, 'x'), qos_1) == accepted(1));
     CHECK(p.publish("a", std::string(14, 'x'), qos_0) == accepted(2));
@@ -755,11 +755,19 @@ TEST_CASE("publish: results convert to bool, and each status has a name and an e
     CHECK(publish_result{publish_status::queued_offline, 1});
     CHECK(static_cast<int>(publish_status::queued_offline) == 4);
     CHECK(static_cast<int>(publish_status::queue_full) == 15);
-    for (const auto status : {publish_status::invalid_argument, publish_status::packet_too_large, publish_status::not_supported,
-                              publish_status::queue_full, publish_status::invalid_topic, publish_status::packet_ids_exhausted,
-                              publish_status::shutting_down}) {
+    std::set<errc> errors;
+    std::set<std::string_view> names;
+    constexpr std::array refusals{publish_status::invalid_argument,     publish_status::packet_too_large,
+                                  publish_status::qos_not_supported,    publish_status::retain_not_supported,
+                                  publish_status::queue_full,           publish_status::invalid_topic,
+                                  publish_status::packet_ids_exhausted, publish_status::shutting_down};
+    for (const auto status : refusals) {
         CHECK_FALSE(refused(status));
         CHECK(to_errc(status) != errc::none);
         CHECK(name(status) != "unknown status");
+        errors.insert(to_errc(status));
+        names.insert(name(status));
     }
+    CHECK(errors.size() == refusals.size());
+    CHECK(names.size() == refusals.size());
 }

@@ -10,12 +10,15 @@ namespace {
 
 constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
 
-connack receive_maximum(std::uint16_t count) {
+template <property_id Id>
+connack limit(std::uint32_t value) {
     static properties<packet_type::connack> props;
     props.clear();
-    props.set<property_id::receive_maximum>(count);
+    props.set<Id>(value);
     return {.props = props};
 }
+
+connack receive_maximum(std::uint16_t count) { return limit<property_id::receive_maximum>(count); }
 
 std::string publish_1(const std::string& topic, int mid, bool dup = false) {
     return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" +
@@ -128,6 +131,66 @@ TEST_CASE("resend: a resumed connection with a lower Receive Maximum gets its sh
     p.cut(); // c is in flight, d waits and was sent on the first connection.
     p.resume(v5, receive_maximum(9));
     CHECK(p.sent() == trace{publish_1("a", 1, true), publish_1("c", 3, true), publish_1("d", 4, true), publish_1("e", 5)});
+}
+
+TEST_CASE("resend: what the resumed connection does not support any more is settled with that error, and not sent",
+          "[session][v5:MQTT-3.2.2-11][v5:MQTT-3.2.2-14][v5:MQTT-3.2.2-15]") {
+    scripted_peer p;
+    p.connect();
+    p.publish({.qos = qos_2, .topic = "long", .payload = "0123456789"});
+    p.publish({.qos = qos_1, .retain = true, .topic = "kept"});
+    p.publish({.qos = qos_2, .topic = "high"});
+    p.publish({.qos = qos_1, .topic = "good"});
+    const std::string good = "PUBLISH qos=1 dup topic='good' id=4 payload='' (0 bytes)";
+    SECTION("Maximum Packet Size") {
+        p.cut();
+        CHECK(p.resume(v5, limit<property_id::maximum_packet_size>(20)) ==
+              trace{"connected resumed", "published 1: failed, packet larger than the Maximum Packet Size"});
+        CHECK(p.sent() == trace{"PUBLISH retain qos=1 dup topic='kept' id=2 payload='' (0 bytes)", publish_2("high", 3, true), good});
+    }
+    SECTION("Retain Available") {
+        p.cut();
+        CHECK(p.resume(v5, limit<property_id::retain_available>(0)) ==
+              trace{"connected resumed", "published 2: failed, broker does not support retained messages"});
+        CHECK(p.sent() == trace{"PUBLISH qos=2 dup topic='long' id=1 payload='0123456789' (10 bytes)", publish_2("high", 3, true), good});
+    }
+    SECTION("Maximum QoS") {
+        p.cut();
+        CHECK(p.resume(v5, limit<property_id::maximum_qos>(1)) ==
+              trace{"connected resumed", "published 1: failed, broker does not support this QoS",
+                    "published 3: failed, broker does not support this QoS"});
+        CHECK(p.sent() == trace{"PUBLISH retain qos=1 dup topic='kept' id=2 payload='' (0 bytes)", good});
+    }
+}
+
+TEST_CASE("resend: a QoS 2 exchange past PUBREC is brought to its end, whatever its PUBLISH would not be any more",
+          "[session][v5:MQTT-4.3.3-4]") {
+    scripted_peer p;
+    p.connect();
+    p.publish({.qos = qos_2, .retain = true, .topic = "a", .payload = "0123456789"});
+    p.gets(pubrec{.id = id(1)});
+    p.cut();
+    properties<packet_type::connack> props;
+    props.set<property_id::maximum_packet_size>(10).set<property_id::maximum_qos>(0).set<property_id::retain_available>(0);
+    CHECK(p.resume(v5, {.props = props}) == trace{"connected resumed"});
+    CHECK(p.sent() == trace{"PUBREL id=1"});
+    CHECK(p.gets(pubcomp{.id = id(1)}) == trace{"published 1: success"});
+}
+
+TEST_CASE("resend: the identifier of a QoS 2 message that cannot be sent again names no other until the session ends",
+          "[session][v5:MQTT-2.2.1-3]") {
+    session_options o = test_options();
+    o.first_packet_id = 65'535;
+    scripted_peer p(o);
+    p.connect();
+    const auto lost = p.publish("a", "", qos_2).mid;
+    p.cut();
+    p.resume(v5, limit<property_id::maximum_qos>(1)); // Had it arrived, the broker would take a new one for its repeat.
+    for (int i = 0; i != 65'534; ++i) {
+        const auto r = p.publish("b", "", qos_1);
+        REQUIRE((r && r.mid != lost));
+    }
+    CHECK(p.publish("c", "", qos_1).status == publish_status::packet_ids_exhausted);
 }
 
 TEST_CASE("resend: PUBRELs sent again hold back as much of the quota, and PUBCOMP never gives more than all of it",

@@ -153,9 +153,10 @@ private:
                 return require(m.packet_size > std::min<std::size_t>(limits.maximum_packet_size,
                                                                      session().options().max_queued_bytes),
                                "a message is refused although it is not too large");
-            case inflight::publish_status::not_supported:
-                return require(m.qos > limits.maximum_qos || (m.retain && !limits.retain_available),
-                               "a message is refused although the server supports it");
+            case inflight::publish_status::qos_not_supported:
+                return require(m.qos > limits.maximum_qos, "a message is refused although the server supports its QoS");
+            case inflight::publish_status::retain_not_supported:
+                return require(m.retain && !limits.retain_available, "a message is refused although the server retains");
             default: require(false, "a message is refused: ", inflight::name(status));
         }
     }

@@ -70,8 +70,10 @@ public:
     /// PUBCOMP. With queue_policy::wait a full queue is waited for first, in the order of the calls; what
     /// expires meanwhile completes when its turn comes.
     /// Errors: errc::queue_full, errc::packet_too_large, errc::packet_ids_exhausted, errc::topic_wildcard
-    /// (any invalid topic), errc::not_supported, errc::invalid_argument: refused, nothing is kept. A
-    /// reason_code: the broker refuses the message. errc::message_expired, errc::message_dropped (by
+    /// (any invalid topic), errc::qos_not_supported and errc::retain_not_supported (by this broker),
+    /// errc::invalid_argument: refused, nothing is kept. errc::packet_too_large, errc::qos_not_supported and
+    /// errc::retain_not_supported also when that shows only later, on the next connection. A reason_code:
+    /// the broker refuses the message. errc::message_expired, errc::message_dropped (by
     /// on_full_queue), errc::session_lost (with lost_session_policy::fail), errc::connection_lost (QoS 0),
     /// errc::downgraded_qos (delivered, but only at least once).
     /// Cancellation: stops waiting; the message goes its way. One that still waits for room is not published.
@@ -251,6 +253,10 @@ public:
 
     bool is_connected() {
         return impl_->ask_session([](auto& session) { return session.is_connected(); });
+    }
+    /// What the broker allows on this connection, or allowed on the latest one: CONNACK says it anew each time.
+    inflight::server_limits server_limits() {
+        return impl_->ask_session([](auto& session) { return session.limits(); });
     }
     /// Messages accepted whose outcome is open.
     std::size_t unsettled() {

@@ -208,6 +208,7 @@ private:
         const std::uint64_t attempt = ++attempt_;
         last_ = {};
         last_.version = this->preferred_;
+        last_words_.clear();
         version_refused_ = is_connect_bad_ = false;
         opening_ = std::make_shared<Transport>(this->executor_);
         arm(this->options_.connect_timeout, [this, attempt] { on_attempt_timeout(attempt); });
@@ -252,6 +253,8 @@ private:
         last_.version = e.version;
         last_.session_present = e.session_present;
         last_.session_lost = e.session_lost;
+        last_.limits = this->session_.limits();
+        keep_words(e.connack->props);
         if (this->observer_) this->observer_->on_connected(last_);
         this->call(this->options_.on_connected, last_);
         connecting_.complete_all({}, last_);
@@ -273,8 +276,16 @@ private:
         keep_words(e.packet->props);
     }
 
+    void keep_words(properties_view<packet_type::connack> props) {
+        last_.props = properties<packet_type::connack>(props);
+        keep_text(props);
+    }
+    void keep_words(properties_view<packet_type::disconnect> props) {
+        last_words_ = properties<packet_type::disconnect>(props);
+        keep_text(props);
+    }
     template <class Properties>
-    void keep_words(const Properties& props) {
+    void keep_text(Properties props) {
         if (const auto text = props.template get<property_id::reason_string>()) last_.reason_string = *text;
         if (const auto list = props.template get<property_id::server_reference>())
             last_.server_reference = *list; // [v5:U5-28]
@@ -413,7 +424,7 @@ private:
 
     void tell_disconnected(std::error_code error, bool is_final) {
         const disconnect_result result{error, last_.reason, last_.reason_string, last_.server_reference,
-                                       is_final};
+                                       is_final, last_words_};
         if (this->observer_) this->observer_->on_disconnected(result);
         this->call(this->options_.on_disconnected, result);
     }
@@ -480,6 +491,7 @@ private:
     std::optional<protocol_version> agreed_version_{}; // That of the first CONNACK.
     std::optional<time_point> connected_at_{};
     connect_result last_{}; // What the broker said last.
+    properties<packet_type::disconnect> last_words_{}; // In the DISCONNECT that ended the latest connection.
     reason_code disconnect_reason_{};
     waiters<connect_result> connecting_{};
     waiters<std::size_t> disconnecting_{};

@@ -116,6 +116,8 @@ public:
     void disconnect_async(std::optional<std::chrono::milliseconds> drain = {});
 
     bool is_connected() const;
+    /// What the broker allows on this connection, or allowed on the latest one: CONNACK says it anew each time.
+    inflight::server_limits server_limits() const;
 
     // The loop.
 

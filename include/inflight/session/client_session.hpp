@@ -325,9 +325,8 @@ private:
         }
         link_.at = link::phase::connected;
         link_.limits = server_limits::from(connack_);
-        const auto theirs = connack_.props.get<property_id::server_keep_alive>(); // [v5:MQTT-3.1.2-21]
-        keep_alive_.start(theirs ? std::chrono::seconds(*theirs) : announced_keep_alive_,
-                          options_.ping_timeout);
+        keep_alive_.start(link_.limits.keep_alive.value_or(announced_keep_alive_),
+                          options_.ping_timeout); // [v5:MQTT-3.1.2-21]
 
         const bool resumed = connack_.session_present;
         const bool lost = !resumed && was_connected_; // [v5:MQTT-3.2.2-5]

@@ -80,11 +80,12 @@ enum class publish_status : int {
         3, // A property or the QoS cannot be encoded. Nothing is kept, as with all below but the next.
     queued_offline = 4,   // Accepted while there is no connection; sent after the next CONNACK.
     packet_too_large = 9, // Larger than max_queued_bytes, the broker's Maximum Packet Size, or MQTT allows.
-    not_supported = 10,   // The broker does not support this QoS, or retained messages.
     queue_full = 15,      // max_queued_messages or max_queued_bytes is reached.
     invalid_topic = 100,  // Empty, too long, not UTF-8, or with a wildcard.
     packet_ids_exhausted = 101,
-    shutting_down = 102, // The client has been stopped.
+    shutting_down = 102,        // The client has been stopped.
+    qos_not_supported = 103,    // The QoS is above the broker's Maximum QoS.
+    retain_not_supported = 104, // The broker keeps no retained messages.
 };
 
 constexpr std::string_view name(publish_status status) {
@@ -93,11 +94,12 @@ constexpr std::string_view name(publish_status status) {
         case publish_status::invalid_argument: return "invalid argument";
         case publish_status::queued_offline: return "queued while offline";
         case publish_status::packet_too_large: return "packet too large";
-        case publish_status::not_supported: return "not supported by the broker";
         case publish_status::queue_full: return "queue full";
         case publish_status::invalid_topic: return "invalid topic";
         case publish_status::packet_ids_exhausted: return "all packet identifiers are in use";
         case publish_status::shutting_down: return "client has been stopped";
+        case publish_status::qos_not_supported: return "QoS not supported by the broker";
+        case publish_status::retain_not_supported: return "retained messages not supported by the broker";
     }
     return "unknown status";
 }
@@ -109,11 +111,12 @@ constexpr errc to_errc(publish_status status) {
         case publish_status::queued_offline: return errc::none;
         case publish_status::invalid_argument: return errc::invalid_argument;
         case publish_status::packet_too_large: return errc::packet_too_large;
-        case publish_status::not_supported: return errc::not_supported;
         case publish_status::queue_full: return errc::queue_full;
         case publish_status::invalid_topic: return errc::topic_wildcard;
         case publish_status::packet_ids_exhausted: return errc::packet_ids_exhausted;
         case publish_status::shutting_down: return errc::shutting_down;
+        case publish_status::qos_not_supported: return errc::qos_not_supported;
+        case publish_status::retain_not_supported: return errc::retain_not_supported;
     }
     return errc::invalid_argument;
 }
@@ -126,43 +129,49 @@ struct publish_result {
     friend bool operator==(const publish_result&, const publish_result&) = default;
 };
 
-/// What the broker allows on this connection: CONNACK properties, with the values that their absence means.
+/// What the broker allows on this connection, and what it has decided: CONNACK properties, with the values
+/// that their absence means. In 3.1.1, which announces nothing, these defaults.
 struct server_limits {
-    std::uint16_t receive_maximum = 65'535;
+    std::uint16_t receive_maximum = 65'535; // QoS 1 and 2 messages that may be unacknowledged.
     inflight::qos maximum_qos = qos::exactly_once;
     bool retain_available = true;
-    std::size_t maximum_packet_size = wire::packet_max;
+    std::size_t maximum_packet_size = wire::packet_max; // In bytes.
     std::uint16_t topic_alias_maximum = 0;
     bool wildcard_subscriptions = true;
     bool subscription_identifiers = true;
     bool shared_subscriptions = true;
+    std::optional<std::chrono::seconds> keep_alive{};     // Replaces ours; empty: ours holds.
+    std::optional<std::chrono::seconds> session_expiry{}; // In the same way.
+    std::string assigned_client_id{};   // Where CONNECT had none.
+    std::string response_information{}; // For Response Topics, if CONNECT has requested it.
 
     /// Limits never carry over from one connection to the next. [v5:MQTT-4.9.0-1] [v5:MQTT-3.2.2-18]
     static server_limits from(const connack& p) {
         server_limits out;
-        p.props.for_each([&](const property& one) {
-            const auto number = one.number;
-            switch (one.row->id) {
-            case property_id::receive_maximum:
-                out.receive_maximum = static_cast<std::uint16_t>(number);
-                break;
-            case property_id::maximum_qos: out.maximum_qos = static_cast<inflight::qos>(number); break;
-            case property_id::retain_available: out.retain_available = number != 0; break;
-            case property_id::maximum_packet_size: out.maximum_packet_size = number; break;
-            case property_id::topic_alias_maximum:
-                out.topic_alias_maximum = static_cast<std::uint16_t>(number);
-                break;
-            case property_id::wildcard_subscription_available:
-                out.wildcard_subscriptions = number != 0;
-                break;
-            case property_id::subscription_identifier_available:
-                out.subscription_identifiers = number != 0;
-                break;
-            case property_id::shared_subscription_available: out.shared_subscriptions = number != 0; break;
-            default: break;
-            }
-        });
+        p.props.for_each([&](const property& one) { out.take(one); });
         return out;
+    }
+
+private:
+    void take(const property& one) {
+        const auto number = one.number;
+        switch (one.row->id) {
+            case property_id::receive_maximum: receive_maximum = static_cast<std::uint16_t>(number); break;
+            case property_id::maximum_qos: maximum_qos = static_cast<inflight::qos>(number); break;
+            case property_id::retain_available: retain_available = number != 0; break;
+            case property_id::maximum_packet_size: maximum_packet_size = number; break;
+            case property_id::topic_alias_maximum:
+                topic_alias_maximum = static_cast<std::uint16_t>(number);
+                break;
+            case property_id::wildcard_subscription_available: wildcard_subscriptions = number != 0; break;
+            case property_id::subscription_identifier_available: subscription_identifiers = number != 0; break;
+            case property_id::shared_subscription_available: shared_subscriptions = number != 0; break;
+            case property_id::server_keep_alive: keep_alive = std::chrono::seconds(number); break;
+            case property_id::session_expiry_interval: session_expiry = std::chrono::seconds(number); break;
+            case property_id::assigned_client_identifier: assigned_client_id = one.text; break;
+            case property_id::response_information: response_information = one.text; break;
+            default: break;
+        }
     }
 };
 

@@ -41,7 +41,8 @@ public:
         const result<measure> size =
             measure_packet(p, version, online ? link_.limits.maximum_packet_size : wire::packet_max);
         if (!size) return {status_of(size.error()), 0};
-        if (online && refusal(p.qos, p.retain) != errc::none) return {publish_status::not_supported, 0};
+        if (online)
+            if (const errc bad = refusal(p.qos, p.retain); bad != errc::none) return {status_of(bad), 0};
 
         const bool at_once = may_send(p.qos) && first_waiting(p.qos) == nil;
         const bool is_kept = !at_once || p.qos != qos::at_most_once;
@@ -194,7 +195,7 @@ public:
         settle_written();
         using enum stage;
         for (const slot s : queue_.sorted({in_flight, writing, waiting_again, waiting}))
-            settle(s, error, {}, keep_in_store);
+            settle(s, error, {}, left_to_store);
         watched_sequence_ = 0;
     }
 
@@ -253,7 +254,9 @@ public:
 private:
     using slot = resend_queue::slot;
     static constexpr slot nil = resend_queue::nil;
-    enum store_action : bool { forget_in_store, keep_in_store };
+    // What settles a message: the end of its exchange; or else that is left open, for a later session of this
+    // client to take up from the store, or for good.
+    enum ending : std::uint8_t { complete, left_to_store, given_up };
 
     static publish_status status_of(errc bad) {
         switch (bad) {
@@ -262,6 +265,8 @@ private:
             case errc::not_utf8: return publish_status::invalid_topic;
             case errc::field_too_long:
             case errc::packet_too_large: return publish_status::packet_too_large;
+            case errc::qos_not_supported: return publish_status::qos_not_supported;
+            case errc::retain_not_supported: return publish_status::retain_not_supported;
             default: return publish_status::invalid_argument;
         }
     }
@@ -395,7 +400,7 @@ private:
 
     // What has waited.
     void send(slot s, time_point now) {
-        if (const errc bad = prepare(s, now); bad != errc::none) return settle(s, bad, {});
+        if (const errc bad = prepare(s, now); bad != errc::none) return settle(s, bad, {}, given_up);
         end_expiry(s); // What has been sent does not expire any more. [v5:MQTT-4.3.3-7]
         queue_.move_last(s, queue_[s].qos == qos::at_most_once ? stage::writing : stage::in_flight);
         sent(s, now);
@@ -415,15 +420,15 @@ private:
 
     // A new message with this identifier would be taken for a repeat of the old one. [v5:MQTT-4.3.3-10]
     bool is_open_at_server(const outgoing_record& r) const {
-        return options_.keep_session && r.qos == qos::exactly_once && r.state != flow::none;
+        return (options_.keep_session || r.dup) && r.qos == qos::exactly_once && r.state != flow::none;
     }
 
-    void settle(slot s, errc error, reason_code reason, store_action action = forget_in_store) {
+    void settle(slot s, errc error, reason_code reason, ending how = complete) {
         end_expiry(s);
         outgoing_record& r = queue_[s];
         if (r.counted) --used_;
-        if (action == forget_in_store && r.qos != qos::at_most_once) store_.forget(r.sequence);
-        if (action == keep_in_store && is_open_at_server(r)) abandoned_.push_back(r.id);
+        if (how != left_to_store && r.qos != qos::at_most_once) store_.forget(r.sequence);
+        if (how != complete && is_open_at_server(r)) abandoned_.push_back(r.id);
         else if (r.id != packet_id::none) ids_.release(r.id); // [v5:U5-25]
         if (r.written_at > link_.output.written_position()) link_.output.keep(queue_.take_bytes(s));
         queue_.settle(s, error, reason);

@@ -203,6 +203,10 @@ INFLIGHT_DECL bool client::is_connected() const {
     return loop_->impl().ask_session([](auto& s) { return s.is_connected(); });
 }
 
+INFLIGHT_DECL server_limits client::server_limits() const {
+    return loop_->impl().ask_session([](auto& s) { return s.limits(); });
+}
+
 INFLIGHT_DECL std::error_code client::loop_start() {
     const std::lock_guard lock(loop_->threads);
     if (loop_->loop_thread.joinable() || !loop_->claim_loop()) return errc::already_running;
