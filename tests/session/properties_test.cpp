@@ -140,7 +140,7 @@ TEST_CASE("properties: Response Information that nobody asked for is let pass", 
     CHECK_FALSE(p.session.is_closing());
 }
 
-TEST_CASE("properties: no PUBLISH of ours has a topic alias, however many the broker allows",
+TEST_CASE("properties: a topic alias of the application's own is refused, however many the broker allows",
           "[session][v5:MQTT-3.2.2-17][v5:MQTT-3.2.2-18][v5:MQTT-3.3.2-8][v5:MQTT-3.3.2-9]") {
     const std::uint32_t allowed = GENERATE(0u, 1u, 10u);
     const std::uint32_t alias = GENERATE(0u, 1u, 11u);

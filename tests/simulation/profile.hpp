@@ -54,6 +54,7 @@ inline inflight::session_options draw_options(dice& d) {
     o.receive_maximum = d.one_of<std::uint16_t>({1024, 1, 2, 5, 65'535});
     o.maximum_packet_size = d.one_of<std::uint32_t>({16u << 20, 16u << 20, 2'000});
     o.topic_alias_maximum = d.one_of<std::uint16_t>({0, 3});
+    o.outgoing_topic_aliases = d.one_of<std::uint16_t>({16, 2, 0});
     o.first_packet_id = d.one_of<std::uint16_t>({1, 65'520, 65'534});
     return o;
 }
@@ -103,7 +104,7 @@ inline std::string describe(const profile& p) {
         << (o.resubscribe ? "" : ", no renewal") << ", keep alive " << o.keep_alive.count() << " s, ack timeout "
         << o.ack_timeout.count() << " ms, window " << o.max_inflight_messages << ", queue " << o.max_queued_messages << " / "
         << o.max_queued_bytes << " bytes (" << policies[static_cast<std::size_t>(o.on_full_queue)] << "), Receive Maximum "
-        << o.receive_maximum << ", first identifier " << *o.first_packet_id << ", store: "
+        << o.receive_maximum << ", topic aliases " << o.outgoing_topic_aliases << ", first identifier " << *o.first_packet_id << ", store: "
         << stores[static_cast<std::size_t>(p.store)] << (p.has_history ? " with history" : "") << ", acknowledges "
         << takers[static_cast<std::size_t>(p.application)] << ", payloads up to " << p.largest_payload;
     return out.str();

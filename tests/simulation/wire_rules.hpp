@@ -20,6 +20,7 @@ public:
         sent_.restart(version);
         received_.restart(version);
         limits_ = {};
+        aliases_.clear();
         is_first_ = true;
         is_connected_ = is_resumed_ = has_disconnected_ = is_fresh_ = false;
         quota_.clear();
@@ -126,10 +127,10 @@ private:
         keep_alive_ = p.keep_alive;
     }
 
-    void on_sent(const inflight::publish& p) {
+    void on_sent(const inflight::publish& packet) {
+        const inflight::publish p = with_topic(packet);
         require(p.qos <= limits_.maximum_qos, "QoS above the server's maximum");
         require(!p.retain || limits_.retain_available, "RETAIN, which the server does not support");
-        require(!p.props.has(inflight::property_id::topic_alias), "a topic alias, which nobody asked for");
         if (p.topic == spin_topic) return;
         upward& m = ledger_.sent_up(p);
         require(p.retain == m.retain, "RETAIN is as it was published");
@@ -147,6 +148,20 @@ private:
         require(quota_.size() <= std::max(window(), widest_window_), "more messages in flight than the window");
         if (!m.sent_in_session) pubrecs_in_session_.erase(p.id);
         m.was_sent = m.sent_in_session = true;
+    }
+
+    // An alias is within both limits, names its topic before it stands for it on this connection, and is no part of a
+    // repeat.
+    inflight::publish with_topic(inflight::publish p) {
+        const auto alias = p.props.get<inflight::property_id::topic_alias>();
+        if (!alias) return p;
+        require(*alias <= std::min(limits_.topic_alias_maximum, options_.outgoing_topic_aliases), "a topic alias above the limit");
+        require(!p.dup, "a topic alias in a repeat");
+        std::string& known = aliases_[*alias];
+        if (!p.topic.empty()) known = p.topic;
+        require(!known.empty(), "a topic alias that stands for nothing");
+        p.topic = known;
+        return p;
     }
 
     // A repeat says so, has the same identifier, and comes when it may.
@@ -305,6 +320,7 @@ private:
     bool is_first_ = true, is_connected_ = false, is_resumed_ = false, has_disconnected_ = false, is_fresh_ = false;
     std::set<packet_id> quota_{};           // Published here, not acknowledged to the end.
     std::set<std::size_t> published_here_{};
+    std::map<std::uint32_t, std::string> aliases_{}; // Named here.
     std::set<packet_id> requests_{};        // Sent here, not answered.
     inflight::publish latest_{};            // Received: its QoS and identifier.
     std::deque<turn> pubacks_{};            // To be sent here, in this order.

@@ -243,6 +243,9 @@ public:
     properties() = default;
     explicit properties(view_type view) : bytes_(view.bytes()) {}
 
+    /// Becomes a copy of what is in `view`, and keeps its memory.
+    void assign(view_type view) { bytes_.assign(view.bytes()); }
+
     bool empty() const { return bytes_.empty(); }
     std::string_view bytes() const { return bytes_; }
     view_type view() const { return view_type(bytes_); }

@@ -65,6 +65,9 @@ struct session_options {
     std::uint32_t maximum_packet_size = std::uint32_t{16} << 20;
     /// 5.0: topic aliases the broker may use towards us.
     std::uint16_t topic_alias_maximum = 0;
+    /// 5.0: topics for which we use an alias towards the broker at a time, if it takes as many. From the second
+    /// message on such a topic costs five bytes, however long it is. 0: none.
+    std::uint16_t outgoing_topic_aliases = 16;
     /// Further CONNECT properties (User Properties, Request Response Information ...).
     properties<packet_type::connect> connect_properties{};
 

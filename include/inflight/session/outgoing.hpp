@@ -12,6 +12,7 @@
 #include <inflight/session/link.hpp>
 #include <inflight/session/packet_id_allocator.hpp>
 #include <inflight/session/store.hpp>
+#include <inflight/session/topic_aliases.hpp>
 
 #include <set>
 
@@ -38,7 +39,7 @@ public:
         if (!p.props.empty() && (p.props.has(property_id::topic_alias) ||
                                  p.props.has(property_id::subscription_identifier))) // [v5:MQTT-3.3.4-6]
             return {publish_status::invalid_argument, 0};
-        const result<measure> size =
+        result<measure> size =
             measure_packet(p, version, online ? link_.limits.maximum_packet_size : wire::packet_max);
         if (!size) return {status_of(size.error()), 0};
         if (online)
@@ -61,6 +62,7 @@ public:
         if (p.qos != qos::at_most_once) p.id = id;
 
         if (!is_kept) {
+            if (alias_limit_ != 0) shorten(p, *size);
             link_.output.add(p, version, *size);
             if (tag != 0) {
                 const slot s = queue_.add(stage::writing, id, p.qos);
@@ -128,6 +130,7 @@ public:
     /// [v5:MQTT-4.4.0-1]
     void connected(bool resumed, time_point now) {
         used_ = 0; // [v5:U5-27]
+        alias_limit_ = std::min(link_.limits.topic_alias_maximum, options_.outgoing_topic_aliases);
         if (resumed) {
             resend_pubrels();
         } else {
@@ -161,6 +164,8 @@ public:
             settle(queue_.of(stage::writing).first, errc::connection_lost, {});
         for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
             queue_[s].written_at = 0;
+        alias_limit_ = 0;
+        aliases_.reset(); // [v5:MQTT-3.3.2-7]
     }
 
     /// Some output has been written: QoS 0 messages are done with that, and there may be room for others.
@@ -392,10 +397,28 @@ private:
 
     [[gnu::always_inline]] void put(outgoing_record& r, bool dup) {
         constexpr char dup_bit = 0x08;
+        if (alias_limit_ != 0 && !dup && put_with_alias(r)) return;
         const std::string_view bytes = r.bytes.view();
         const bool refers = dup ? link_.output.add_bytes(bytes, static_cast<char>(bytes.front() | dup_bit))
                                 : link_.output.add_bytes(bytes);
         if (refers || r.qos == qos::at_most_once) r.written_at = link_.output.end_position();
+    }
+
+    // The record keeps its full topic: an alias is for what goes out for the first time, and dies with the
+    // connection. False: it is no use to this message.
+    [[gnu::noinline]] bool put_with_alias(outgoing_record& r) {
+        const auto f = next_frame(r.bytes.view(), r.version);
+        inflight::publish p;
+        (void)decode_into(p, *f, r.version);
+        measure size{f->body.size(), f->size};
+        if (!shorten(p, size)) return false;
+        const bool refers = link_.output.add_publish(p, link_.version, size);
+        if (refers || r.qos == qos::at_most_once) r.written_at = link_.output.end_position();
+        return true;
+    }
+    [[gnu::noinline]] bool shorten(inflight::publish& p, measure& size) {
+        if (!aliases_) aliases_ = std::make_unique<topic_aliases>(alias_limit_);
+        return aliases_->shorten(p, size, link_.limits.maximum_packet_size);
     }
 
     // What has waited.
@@ -509,6 +532,8 @@ private:
     std::set<std::pair<time_point, slot>> expiring_{}; // Waiting messages that have a time to live.
     std::vector<packet_id> abandoned_{}; // Their exchanges are still open at the server.
     std::size_t used_ = 0; // Of the send quota.
+    std::uint16_t alias_limit_ = 0; // 0 also without a connection.
+    std::unique_ptr<topic_aliases> aliases_{}; // From their first use on.
     bool stopped_ = false;
     std::size_t damaged_records_ = 0;
     std::uint64_t watched_sequence_ = 0; // The message the timer runs for; 0: it does not run.

@@ -32,6 +32,14 @@ public:
         encode_measured(p, version, size, grow(size.total));
     }
 
+    /// Appends the encoding of a PUBLISH that has been measured: its payload in the way of add_bytes().
+    bool add_publish(publish p, protocol_version version, measure size) {
+        const std::string_view payload = std::exchange(p.payload, {});
+        size.total -= payload.size(); // The Remaining Length counts it all the same.
+        add(p, version, size);
+        return !payload.empty() && add_bytes(payload);
+    }
+
     /// Appends bytes: copies them when there are few, else refers to them. True if it refers: then they must
     /// stay where they are until clear(), until they are written, or until they are given to keep().
     [[gnu::always_inline]] bool add_bytes(std::string_view bytes) {

@@ -314,3 +314,28 @@ TEST_CASE("network: a transport on a foreign executor says what is wrong", "[tes
     asio::io_context io;
     CHECK_THROWS_AS(testing::memory_transport(io.get_executor()), std::logic_error);
 }
+
+TEST_CASE("network: topic aliases both ways shorten packets, and the application sees full topics", "[testing][async_client]") {
+    testing::server_options o;
+    o.topic_alias_maximum = o.topic_aliases_to_clients = 2;
+    network net(o);
+    client_options options = options_for("c");
+    options.topic_alias_maximum = 2;
+    memory_client client(net.context(), options);
+    join(net, client);
+    const std::vector<std::string> topics{"sensor/1", "sensor/2", "sensor/3", "sensor/1", "sensor/3", "sensor/2", "sensor/1"};
+    std::vector<std::string> got;
+    net.run([&]() -> asio::awaitable<void> {
+        co_await client.async_subscribe("sensor/#", qos::exactly_once, asio::use_awaitable);
+        for (const qos level : {qos::at_most_once, qos::at_least_once, qos::exactly_once})
+            for (const std::string& topic : topics) {
+                co_await client.async_publish(message(topic, "x", level), asio::use_awaitable);
+                got.push_back((co_await client.async_receive(asio::use_awaitable)).topic);
+            }
+    }());
+    for (std::size_t i = 0; i != got.size(); ++i) CHECK(got[i] == topics[i % topics.size()]);
+    CHECK(got.size() == 21);
+    CHECK(lines(net, "< PUBLISH").size() == 21);
+    CHECK(lines(net, "< PUBLISH qos=0 topic='' topic_alias=1").size() == 2);
+    CHECK(lines(net, "topic='' id=").size() > 20); // Of QoS 1 and 2, in both directions.
+}
