@@ -90,3 +90,108 @@ TEST_CASE("async_client: the broker's DISCONNECT is handed on with all its prope
     CHECK(ends[1].props.empty());
     CHECK(ends[1].reason_string.empty());
 }
+
+namespace {
+
+template <packet_type Type>
+properties<Type> words(std::string_view text) {
+    properties<Type> props;
+    props.template set<property_id::reason_string>(text).add_user_property("code", "7");
+    return props;
+}
+
+} // namespace
+
+TEST_CASE("async_client: what the broker says with its acknowledgements comes with the outcomes", "[async_client]") {
+    async_fixture f;
+    async_client client(f.io, f.options(v5));
+    f.connect(client);
+    outcome<publish_ack> refused, plain;
+    outcome<subscribe_ack> subscribed, unsubscribed;
+    client.async_publish({"a", "1", qos::at_least_once}, refused.handler());
+    client.async_publish({"a", "2", qos::exactly_once}, plain.handler());
+    client.async_subscribe("b", qos::at_least_once, subscribed.handler());
+    client.async_unsubscribe("c", unsubscribed.handler());
+    for (int i = 0; i != 4; ++i) f.server.receive();
+    const auto full = words<packet_type::puback>("full");
+    const auto members = words<packet_type::suback>("members only");
+    const auto unknown = words<packet_type::unsuback>("never seen");
+    f.server.send(puback{.id = id(1), .reason = reason_code::quota_exceeded, .props = full});
+    f.server.send(pubrec{.id = id(2), .reason = reason_code::no_matching_subscribers});
+    f.server.send(suback{.id = id(3), .props = members, .reasons = {reason_code::not_authorized}});
+    f.server.send(unsuback{.id = id(4), .props = unknown, .reasons = {reason_code::no_subscription_existed}});
+    f.server.expect("PUBREL id=2");
+    f.server.send(pubcomp{.id = id(2)});
+    f.wait(plain);
+    CHECK(refused.error() == reason_code::quota_exceeded);
+    CHECK(refused->why.reason_string() == "full");
+    CHECK(refused->why.props().bytes() == full.bytes());
+    CHECK_FALSE(plain.error());
+    CHECK(plain->reason == reason_code::no_matching_subscribers);
+    CHECK(plain->why.empty());
+    CHECK(subscribed.error() == reason_code::not_authorized);
+    CHECK(subscribed->why.reason_string() == "members only");
+    CHECK_FALSE(unsubscribed.error());
+    CHECK(unsubscribed->why.reason_string() == "never seen");
+}
+
+TEST_CASE("async_client: an acknowledgement says what the application says with it, by handle and by name",
+          "[async_client][v5:MQTT-3.4.2-2]") {
+    async_fixture f;
+    client_options options = f.options(v5);
+    options.manual_ack = true;
+    async_client client(f.io, options);
+    f.connect(client);
+    f.server.send(publish{.qos = qos::at_least_once, .topic = "t", .id = id(1)});
+    f.server.send(publish{.qos = qos::exactly_once, .topic = "t", .id = id(2)});
+    outcome<received_message> first, second;
+    client.async_receive(first.handler());
+    client.async_receive(second.handler());
+    f.wait(second);
+    const auto full = words<packet_type::puback>("full");
+    CHECK(first->handle.ack(reason_code::granted_qos_1) == errc::reason_not_allowed);
+    CHECK_FALSE(first->handle.ack(reason_code::quota_exceeded, full));
+    CHECK_FALSE(client.acknowledge(second->delivery, reason_code::success, full));
+    f.server.expect("PUBACK id=1 reason='quota exceeded' (151) reason_string='full' user_property='code' value='7'");
+    f.server.expect("PUBREC id=2 reason_string='full' user_property='code' value='7'");
+}
+
+TEST_CASE("async_client: DISCONNECT says what the application wants it to", "[async_client][v5:U5-20]") {
+    async_fixture f;
+    async_client client(f.io, f.options(v5));
+    f.connect(client);
+    outcome<std::size_t> refused, done;
+    client.async_disconnect({.reason = reason_code::server_busy}, refused.handler());
+    f.wait(refused);
+    CHECK(refused.error() == errc::reason_not_allowed);
+    CHECK(client.is_connected());
+    disconnect_options how{.reason = reason_code::disconnect_with_will_message, .session_expiry = 90s};
+    how.props = words<packet_type::disconnect>("good night");
+    client.async_disconnect(how, done.handler());
+    f.server.expect("DISCONNECT reason='disconnect with Will Message' (4) reason_string='good night' user_property='code' value='7' "
+                    "session_expiry_interval=90");
+    f.server.close();
+    f.wait(done);
+    CHECK_FALSE(done.error());
+    outcome<connect_result> again; // The session was to be kept.
+    client.async_connect(again.handler());
+    f.server.accept();
+    const auto p = f.server.receive();
+    CHECK_FALSE(p->as<inflight::connect>().clean_start);
+    f.server.send(connack{.session_present = true});
+    f.wait(again);
+    CHECK(again->session_present);
+}
+
+TEST_CASE("async_client: a session without expiry cannot be prolonged by DISCONNECT", "[async_client][v5:U5-20]") {
+    async_fixture f;
+    client_options options = f.options(v5);
+    options.session_expiry = 0s;
+    async_client client(f.io, options);
+    f.connect(client);
+    outcome<std::size_t> refused;
+    client.async_disconnect({.session_expiry = 1s}, refused.handler());
+    f.wait(refused);
+    CHECK(refused.error() == errc::session_expiry_zero);
+    CHECK(client.is_connected());
+}

@@ -83,7 +83,90 @@ TEST_CASE("disconnect: with the Will, in 5.0; 3.1.1 knows no reason", "[session]
     p.cut();
     p.connect(v3, {.session_present = true});
     p.session.disconnect(reason_code::disconnect_with_will_message);
-    CHECK(p.sent() == trace{"DISCONNECT"});
+    CHECK(p.session.is_closing());
+    CHECK(p.sent().empty()); // A connection that ends so has its Will published.
+}
+
+TEST_CASE("disconnect: says the reason, the session expiry and the properties it is given, in 5.0 only", "[session]") {
+    const auto version = GENERATE(v3, v5);
+    disconnect_options d{.reason = reason_code::administrative_action, .session_expiry = 90s};
+    d.props.set<property_id::reason_string>("night").add_user_property("back", "at 6");
+    scripted_peer p;
+    p.connect(version);
+    CHECK(p.session.disconnect(d) == errc::none);
+    CHECK(p.sent() == (version == v3 ? trace{"DISCONNECT"}
+                                     : trace{"DISCONNECT reason='administrative action' (152) reason_string='night' "
+                                             "user_property='back' value='at 6' session_expiry_interval=90"}));
+}
+
+TEST_CASE("disconnect: of what does not fit the broker's Maximum Packet Size, User Properties are left out first, then the words",
+          "[session][v5:MQTT-3.14.2-3][v5:MQTT-3.14.2-4]") {
+    const auto [maximum, left] = GENERATE(table<std::uint32_t, std::string>({
+        {40, "DISCONNECT reason='quota exceeded' (151) reason_string='because' user_property='a' value='bc' session_expiry_interval=90"},
+        {27, "DISCONNECT reason='quota exceeded' (151) reason_string='because' user_property='a' value='bc' session_expiry_interval=90"},
+        {26, "DISCONNECT reason='quota exceeded' (151) reason_string='because' session_expiry_interval=90"},
+        {19, "DISCONNECT reason='quota exceeded' (151) reason_string='because' session_expiry_interval=90"},
+        {18, "DISCONNECT reason='quota exceeded' (151) session_expiry_interval=90"},
+    }));
+    disconnect_options d{.reason = reason_code::quota_exceeded, .session_expiry = 90s};
+    d.props.set<property_id::reason_string>("because").add_user_property("a", "bc");
+    properties<packet_type::connack> props;
+    props.set<property_id::maximum_packet_size>(maximum);
+    scripted_peer p;
+    p.connect(v5, {.props = props});
+    CHECK(p.session.disconnect(d) == errc::none);
+    CHECK(p.sent() == trace{left});
+}
+
+TEST_CASE("disconnect: what may not be said is refused with its own error, and the connection stays",
+          "[session][v5:U5-20][v5:MQTT-3.14.2-1]") {
+    session_options options = test_options();
+    options.session_expiry = 0s;
+    scripted_peer p(options), prolonging;
+    p.connect();
+    prolonging.connect();
+    CHECK(p.session.disconnect({.session_expiry = 1s}) == errc::session_expiry_zero);
+    CHECK(p.session.disconnect({.session_expiry = -1s}) == errc::invalid_argument);
+    CHECK(prolonging.session.disconnect({.session_expiry = std::chrono::seconds(0x1'0000'0000)}) == errc::invalid_argument);
+    for (const auto servers : {reason_code::server_shutting_down, reason_code::session_taken_over, reason_code::keep_alive_timeout,
+                               reason_code::not_authorized, reason_code::granted_qos_1, reason_code{0x77}})
+        CHECK(p.session.disconnect({.reason = servers}) == errc::reason_not_allowed);
+    disconnect_options expiry, reference, broken;
+    expiry.props.set<property_id::session_expiry_interval>(0);
+    reference.props.set<property_id::server_reference>("elsewhere");
+    broken.props.set<property_id::reason_string>("\xff");
+    CHECK(p.session.disconnect(expiry) == errc::property_not_allowed);
+    CHECK(p.session.disconnect(reference) == errc::property_not_allowed);
+    CHECK(p.session.disconnect(broken) == errc::not_utf8);
+    CHECK(p.sent().empty());
+    CHECK_FALSE(p.session.is_closing());
+    CHECK(p.session.disconnect({.session_expiry = 0s}) == errc::none);
+    CHECK(p.sent() == trace{"DISCONNECT session_expiry_interval=0"});
+    CHECK(prolonging.session.disconnect({.session_expiry = std::chrono::seconds(0xFFFF'FFFF)}) == errc::none);
+    CHECK(prolonging.sent() == trace{"DISCONNECT session_expiry_interval=4294967295"});
+}
+
+TEST_CASE("disconnect: a session that it has asked to be kept is resumed by the next connection, one that it has ended is not lost",
+          "[session][v5:MQTT-3.1.2-23]") {
+    scripted_peer p;
+    p.connect();
+    const auto open = p.publish("a", "", qos::exactly_once).mid;
+    CHECK(p.session.disconnect({.session_expiry = 90s}) == errc::none);
+    (void)p.sent();
+    p.cut();
+    p.session.session_ended();
+    p.session.abandon(errc::not_connected);
+    p.open();
+    CHECK(p.sent().at(0).find(" clean_start") == std::string::npos);
+    CHECK(p.gets(connack{.session_present = true}) == trace{"connected resumed", "published 1: failed, not connected"});
+    CHECK(p.publish("b", "", qos::exactly_once).mid != open);
+
+    scripted_peer kept(kept_session());
+    kept.connect();
+    CHECK(kept.session.disconnect({.session_expiry = 0s}) == errc::none);
+    CHECK(kept.sent() == trace{"DISCONNECT session_expiry_interval=0"});
+    kept.cut();
+    CHECK(kept.connect() == trace{"connected"});
 }
 
 TEST_CASE("disconnect: before CONNACK nothing is sent, without a connection nothing happens", "[session]") {

@@ -48,7 +48,7 @@ const trace too_large{"DISCONNECT reason='packet too large' (149)"};
 
 } // namespace
 
-TEST_CASE("properties: PUBACK and PUBREC explain nothing, so that they fit any limit, and one above ours ends the connection",
+TEST_CASE("properties: PUBACK and PUBREC fit any limit, and one above ours ends the connection",
           "[session][v5:MQTT-3.4.2-2][v5:MQTT-3.4.2-3][v5:MQTT-3.5.2-2][v5:MQTT-3.5.2-3]") {
     scripted_peer p;
     p.connect(v5, maximum_packet_size(5));
@@ -78,7 +78,7 @@ TEST_CASE("properties: PUBREL and PUBCOMP explain nothing, so that they fit any 
     }
 }
 
-TEST_CASE("properties: DISCONNECT explains nothing, so that it fits any limit, and one above ours is an error",
+TEST_CASE("properties: DISCONNECT fits any limit, and one above ours is an error",
           "[session][v5:MQTT-3.14.2-3][v5:MQTT-3.14.2-4]") {
     scripted_peer p;
     p.connect(v5, maximum_packet_size(3));

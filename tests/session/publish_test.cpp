@@ -103,7 +103,7 @@ TEST_CASE("publish: codes below 0x80 are success, and are told", "[session][v5:M
     CHECK(p.gets(pubrec{.id = id(2), .reason = reason_code::no_matching_subscribers}).empty());
     CHECK(p.sent() == trace{"PUBREL id=2"});
     CHECK(p.gets(pubcomp{.id = id(2), .reason = reason_code::packet_identifier_not_found}) ==
-          trace{"published 2: success"});
+          trace{"published 2: no matching subscribers"});
 }
 
 TEST_CASE("publish: 3.1.1 settles a QoS 2 message on PUBACK as downgraded, 5.0 calls it an error",

@@ -225,30 +225,37 @@ public:
                                       std::forward<CompletionToken>(token));
     }
 
-    /// Waits for open messages, up to `drain` (the option's value if left out), sends DISCONNECT and closes.
+    /// Waits for open messages, sends DISCONNECT and closes.
     ///
     /// Handler signature: void(std::error_code, std::size_t): how many messages were left without an
     /// acknowledgement; they and all other operations complete with errc::not_connected.
     /// Completes: when the connection is closed.
-    /// Errors: errc::not_connected when there was neither a connection nor an attempt to make one.
+    /// Errors: errc::not_connected when there was neither a connection nor an attempt to make one. Where
+    /// `how` cannot be said, errc::reason_not_allowed, errc::session_expiry_zero, errc::invalid_argument,
+    /// errc::property_not_allowed ...: then the connection stays.
     /// Cancellation: stops waiting; the client disconnects all the same.
     template <class CompletionToken>
     auto async_disconnect(CompletionToken&& token) {
-        return async_disconnect(impl_->options().drain_timeout, reason_code::success,
-                                std::forward<CompletionToken>(token));
+        return async_disconnect(disconnect_options{}, std::forward<CompletionToken>(token));
+    }
+    template <class CompletionToken>
+    auto async_disconnect(disconnect_options how, CompletionToken&& token) {
+        return asio::async_initiate<CompletionToken, void(std::error_code, std::size_t)>(
+            [i = impl_](auto handler, disconnect_options h) {
+                i->start_disconnect(std::move(h), std::move(handler));
+            },
+            token, std::move(how));
     }
     template <class CompletionToken>
     auto async_disconnect(std::chrono::milliseconds drain, reason_code reason, CompletionToken&& token) {
-        return asio::async_initiate<CompletionToken, void(std::error_code, std::size_t)>(
-            [i = impl_](auto handler, std::chrono::milliseconds limit, reason_code why) {
-                i->start_disconnect(limit, why, std::move(handler));
-            },
-            token, drain, reason);
+        return async_disconnect(disconnect_options{.reason = reason, .drain = drain},
+                                std::forward<CompletionToken>(token));
     }
 
     /// The application has this message. Errors as ack_handle::ack.
-    std::error_code acknowledge(const delivery& d, reason_code reason = reason_code::success) {
-        return impl_->acknowledge(d, reason);
+    std::error_code acknowledge(const delivery& d, reason_code reason = reason_code::success,
+                                explanation::view_type why = {}) {
+        return impl_->acknowledge(d, reason, why);
     }
 
     bool is_connected() {

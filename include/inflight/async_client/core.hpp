@@ -105,10 +105,10 @@ public:
         return m.qos == qos::at_least_once && m.delivery.connection < resumed_;
     }
 
-    std::error_code acknowledge(const delivery& d, reason_code reason) override {
+    std::error_code acknowledge(const delivery& d, reason_code reason, explanation::view_type why) override {
         const lock_type lock(mutex_);
         if (final_error_ == errc::shutting_down) return final_error_;
-        const errc bad = session_.acknowledge(d, reason);
+        const errc bad = session_.acknowledge(d, reason, why);
         schedule_flush();
         return bad == errc::none ? std::error_code{} : make_error_code(bad);
     }
@@ -311,20 +311,20 @@ private:
     void on(event::published& e) {
         std::error_code error = error_of(e.error);
         if (!error && is_refusal(e.reason)) error = e.reason;
-        if (e.tag != observer_tag) pending<publish_ack>::of(e.tag)->complete(error, {number(e.id), e.reason});
-        else if (observer_) observer_->on_published(e.id, error);
+        if (e.tag != observer_tag) pending<publish_ack>::of(e.tag)->complete(error, {number(e.id), e.reason, explanation(e.why)});
+        else if (observer_) observer_->on_published(e, error);
     }
 
     void on(event::replied& e) {
         std::error_code error = error_of(e.error);
-        if (e.tag == 0) call(options_.on_resubscribed, resubscribe_result{error, e.filters, e.reasons});
+        if (e.tag == 0) call(options_.on_resubscribed, resubscribe_result{error, e.filters, e.reasons, e.why});
         if (e.tag == observer_tag || e.tag == 0) {
             if (observer_) observer_->on_replied(std::move(e), error);
             return;
         }
         if (!error && !e.reasons.empty() && std::all_of(e.reasons.begin(), e.reasons.end(), is_refusal))
             error = e.reasons.front();
-        pending<subscribe_ack>::of(e.tag)->complete(error, {number(e.id), std::move(e.reasons)});
+        pending<subscribe_ack>::of(e.tag)->complete(error, {number(e.id), std::move(e.reasons), std::move(e.why)});
     }
 
     std::error_code error_of(errc error) const {

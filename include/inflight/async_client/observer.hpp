@@ -14,7 +14,7 @@ struct observer {
     virtual void on_connect_failed(connect_result) {}  // Final: no other attempt is made.
     virtual void on_disconnected(disconnect_result) {} // Had been connected.
     virtual void on_message_queued() {}                // There is one more to take.
-    virtual void on_published(packet_id, std::error_code) {}
+    virtual void on_published(const event::published&, std::error_code) {}
     virtual void on_replied(event::replied, std::error_code) {} // tag 0: subscriptions were renewed.
     virtual void on_oversized(const oversized_message&) {}
     virtual void on_packet(bool, std::string) {} // True: sent. One printed packet.

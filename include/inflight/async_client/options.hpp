@@ -1,7 +1,8 @@
 // inflight/async_client/options.hpp - what a client is told beyond its session: brokers, time limits, queues.
 #pragma once
 
-#include <inflight/session/options.hpp>
+#include <inflight/session/disconnect_options.hpp>
+#include <inflight/session/explanation.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -54,6 +55,7 @@ struct resubscribe_result {
     std::error_code error{}; // Why there is no answer: the broker has not got the feature, for example.
     std::vector<std::string> filters{};
     std::vector<reason_code> reasons{}; // One for each filter: granted QoS, or a refusal.
+    explanation why{};
 };
 
 /// A message larger than maximum_packet_size, which in 3.1.1 cannot keep the broker from sending it. It was
@@ -134,7 +136,8 @@ struct subscription_request {
 /// The outcome of a publish.
 struct publish_ack {
     std::uint16_t mid = 0;
-    reason_code reason{}; // Of PUBACK, PUBREC or PUBCOMP; success for QoS 0.
+    reason_code reason{}; // Of PUBACK, or of PUBREC; success for QoS 0.
+    explanation why{};    // What the broker said besides.
 };
 
 /// The broker's answer to SUBSCRIBE or UNSUBSCRIBE: one code for each filter, in their order. Granted QoS, or
@@ -142,6 +145,7 @@ struct publish_ack {
 struct subscribe_ack {
     std::uint16_t mid = 0;
     std::vector<reason_code> reasons{};
+    explanation why{}; // What the broker said besides.
 };
 
 } // namespace inflight

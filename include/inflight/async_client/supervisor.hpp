@@ -70,22 +70,24 @@ public:
 
     /// Drains, says DISCONNECT, closes. The result is the number of messages left without an acknowledgement.
     template <class Handler>
-    void start_disconnect(std::chrono::milliseconds drain, reason_code reason, Handler handler) {
+    void start_disconnect(disconnect_options how, Handler handler) {
         auto* op = make_pending<std::size_t>(std::move(handler), *this->completions_);
         const lock_type lock(this->mutex_);
         if (state_ == state::idle || state_ == state::shut_down)
             return op->complete(errc::not_connected, this->session_.unsettled());
+        if (const errc bad = check(how, this->session_.options()); bad != errc::none)
+            return op->complete(bad, this->session_.unsettled());
         this->wait_in(disconnecting_, op);
         if (stopping_ != stopping::no) return;
         stopping_ = stopping::draining;
         is_leaving_ = true;
-        disconnect_reason_ = reason;
-        this->post([this, drain] {
+        goodbye_ = std::make_unique<disconnect_options>(std::move(how));
+        this->post([this] {
             const lock_type l(this->mutex_);
             if (state_ == state::shut_down) return;
             if (stopping_ != stopping::draining) return; // The last answer came in between.
             this->acknowledge_taken();
-            set_drain_timer(drain);
+            set_drain_timer(goodbye_->drain.value_or(this->options_.drain_timeout));
             if (!this->session_.is_connected() && is_drained()) return on_drain_timeout();
             this->step([] {});
             this->schedule_flush();
@@ -406,6 +408,7 @@ private:
     void stop_connecting(std::error_code error, bool had_connack) {
         state_ = state::idle;
         stopping_ = stopping::no;
+        goodbye_.reset();
         reconnects_at_once_ = false;
         drain_timer_.cancel();
         attempt_timer_.cancel();
@@ -440,7 +443,7 @@ private:
 
     void say_goodbye() {
         stopping_ = stopping::saying_goodbye;
-        this->session_.disconnect(disconnect_reason_);
+        (void)this->session_.disconnect(*goodbye_); // Checked.
         set_drain_timer(std::chrono::seconds(1)); // For the last bytes to leave, and the broker to close.
     }
 
@@ -492,7 +495,7 @@ private:
     std::optional<time_point> connected_at_{};
     connect_result last_{}; // What the broker said last.
     properties<packet_type::disconnect> last_words_{}; // In the DISCONNECT that ended the latest connection.
-    reason_code disconnect_reason_{};
+    std::unique_ptr<disconnect_options> goodbye_{}; // While it is draining.
     waiters<connect_result> connecting_{};
     waiters<std::size_t> disconnecting_{};
 };

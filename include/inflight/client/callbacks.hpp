@@ -20,6 +20,7 @@ struct callbacks {
     callback<const disconnect_result&> on_disconnect{};
     callback<const received_message&> on_message{};
     callback<std::uint16_t, std::error_code> on_publish{};
+    callback<const publish_outcome&> on_publish_outcome{}; // Instead of it.
     callback<const subscribe_outcome&> on_subscribe{};
     callback<const subscribe_outcome&> on_unsubscribe{};
     callback<const oversized_message&> on_oversized{};
@@ -36,6 +37,7 @@ class callback_queue final : public observer {
 public:
     struct published_note {
         std::uint16_t mid;
+        reason_code reason;
         std::error_code error;
     };
     struct message_note {
@@ -56,7 +58,7 @@ public:
         std::uint64_t attempt; // The connect() it answers, or a later reconnect.
     };
     using rare_note = std::variant<connect_note, disconnect_result, replied_note, oversized_message, log_note,
-                                   thrown_note>;
+                                   thrown_note, publish_outcome>; // The last where there is an explanation.
     using note = std::variant<published_note, message_note, std::unique_ptr<rare_note>>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
@@ -90,7 +92,7 @@ public:
         const std::lock_guard lock(mutex);
         auto after = std::make_shared<callbacks>(*callbacks_);
         change(*after);
-        wants_outcomes_ = after->on_publish != nullptr;
+        wants_outcomes_ = after->on_publish || after->on_publish_outcome;
         latest_ = after.get();
         before = std::exchange(callbacks_, std::move(after));
     }
@@ -150,12 +152,13 @@ public:
         else turn_.emplace_back(message_note{1});
         note_taken();
     }
-    void on_published(packet_id id, std::error_code error) override {
-        remember_failure(id, error);
+    void on_published(const event::published& e, std::error_code error) override {
+        remember_failure(e.id, error);
         ++turn_settled_;
         if (wants_outcomes_) {
             count(outcomes_noted_);
-            turn_.emplace_back(published_note{number(id), error});
+            if (e.why.empty()) turn_.emplace_back(published_note{number(e.id), e.reason, error});
+            else add_explained(e, error);
         }
         note_taken();
     }
@@ -163,7 +166,9 @@ public:
         const bool refused = std::any_of(e.reasons.begin(), e.reasons.end(), is_refusal);
         if (e.tag == 0 && !refused && !error) return; // Renewed, and all is well.
         const std::uint16_t mid = e.tag == 0 ? std::uint16_t{0} : number(e.id);
-        add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons), std::move(e.filters)}}, [] {});
+        add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons), std::move(e.filters),
+                                        std::move(e.why)}},
+            [] {});
     }
     void on_oversized(const oversized_message& m) override { remark(&callbacks::on_oversized, m); }
     void on_packet(bool sent, std::string line) override {
@@ -214,6 +219,11 @@ private:
     void finish(std::error_code error) { // With the mutex held.
         is_final = true;
         final_error = error;
+    }
+
+    void add_explained(const event::published& e, std::error_code error) {
+        turn_.emplace_back(std::make_unique<rare_note>(
+            publish_outcome{number(e.id), error, e.reason, explanation(e.why)}));
     }
 
     // Nobody else writes there, so that to look whether there is anything takes no lock.

@@ -40,6 +40,12 @@ public:
     /// The outcome of a publish: QoS 0 has been written, QoS 1 and 2 have been acknowledged; or what went
     /// wrong. Never called before that publish() has returned.
     void on_publish(std::function<void(std::uint16_t mid, std::error_code)> f);
+    /// The same with all that the broker has answered: f(const publish_outcome&).
+    template <class F>
+        requires std::invocable<F&, const publish_outcome&>
+    void on_publish(F f) {
+        on_publish_outcome(std::move(f));
+    }
     void on_subscribe(std::function<void(const subscribe_outcome&)> f);
     void on_unsubscribe(std::function<void(const subscribe_outcome&)> f);
     /// 3.1.1: a message larger than maximum_packet_size was read past and acknowledged.
@@ -110,10 +116,19 @@ public:
     /// Waits up to `drain` for what is not acknowledged yet, sends DISCONNECT, closes. errc::not_connected if
     /// there was neither a connection nor an attempt to make one, errc::would_deadlock inside a callback: use
     /// disconnect_async() there.
-    disconnect_status disconnect(std::optional<std::chrono::milliseconds> drain = {});
+    disconnect_status disconnect(std::optional<std::chrono::milliseconds> drain = {}) {
+        return disconnect(disconnect_options{.drain = drain});
+    }
+    /// As `how` says. Where that cannot be said, errc::reason_not_allowed, errc::session_expiry_zero,
+    /// errc::invalid_argument, errc::property_not_allowed ...: then the connection stays.
+    disconnect_status disconnect(const disconnect_options& how);
 
     /// The same without waiting: on_disconnect tells the end, and loop_forever() returns.
-    void disconnect_async(std::optional<std::chrono::milliseconds> drain = {});
+    void disconnect_async(std::optional<std::chrono::milliseconds> drain = {}) {
+        disconnect_async(disconnect_options{.drain = drain});
+    }
+    /// What cannot be said is returned, and then the connection stays.
+    std::error_code disconnect_async(const disconnect_options& how);
 
     bool is_connected() const;
     /// What the broker allows on this connection, or allowed on the latest one: CONNACK says it anew each time.
@@ -167,8 +182,12 @@ public:
     /// The application has the message that a callback got with this identifier; for manual_ack, and for
     /// callbacks that have thrown. QoS 1: PUBACK goes out; QoS 2: PUBREC. They leave in the order of the
     /// messages. errc::unknown_packet_id (also when repeated), errc::stale_delivery (the connection, or for
-    /// QoS 2 the session, it came over is gone: the broker will send it again).
-    std::error_code ack(std::uint16_t mid, reason_code reason = reason_code::success);
+    /// QoS 2 the session, it came over is gone: the broker will send it again). A `reason` of 0x80 and above
+    /// refuses, and `why`, a Reason String and User Properties, goes along as far as it fits the broker's Maximum
+    /// Packet Size (5.0); errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed,
+    /// errc::property_not_allowed ...: cannot be sent, and the message is still to be acknowledged.
+    std::error_code ack(std::uint16_t mid, reason_code reason = reason_code::success,
+                        explanation::view_type why = {});
     std::error_code publish_release(std::uint16_t mid) { return ack(mid); }
 
     /// Messages accepted whose outcome is open.
@@ -181,6 +200,7 @@ private:
     std::error_code begin_connect(std::string host, std::uint16_t port, std::chrono::seconds keep_alive,
                                   bool retry);
     std::error_code wait_for_connect();
+    void on_publish_outcome(std::function<void(const publish_outcome&)> f);
 
     std::shared_ptr<detail::client_loop> loop_;
 };

@@ -234,8 +234,7 @@ private:
         }
         ++next_note_;
         if (const auto* const n = std::get_if<callback_queue::published_note>(&next)) {
-            queue.outcome_told();
-            call(c.get().on_publish, n->mid, n->error);
+            tell_outcome(c.get(), n->mid, n->error, n->reason);
             return true;
         }
         const auto rare = std::get<std::unique_ptr<callback_queue::rare_note>>(std::move(next));
@@ -258,6 +257,13 @@ private:
     void tell(const callbacks& c, const callback_queue::connect_note& n) {
         const connect_result& r = n.result;
         if (!r.error || r.error.category() == reason_category()) call(c.on_connect, r);
+    }
+    void tell(const callbacks& c, const publish_outcome& o) { tell_outcome(c, o.mid, o.error, o.reason, &o); }
+    void tell_outcome(const callbacks& c, std::uint16_t mid, std::error_code error, reason_code reason,
+                      const publish_outcome* whole = nullptr) {
+        queue.outcome_told();
+        if (c.on_publish) (*c.on_publish)(mid, error);
+        else if (c.on_publish_outcome) (*c.on_publish_outcome)(whole ? *whole : publish_outcome{mid, error, reason, {}});
     }
     void tell(const callbacks& c, const disconnect_result& r) { call(c.on_disconnect, r); }
     void tell(const callbacks& c, const oversized_message& m) { call(c.on_oversized, m); }

@@ -25,6 +25,7 @@ enum class errc {
     topic_alias_invalid, topic_alias_unknown, qos_not_supported, retain_not_supported,
     wildcards_not_supported, shared_not_supported, subscription_identifiers_not_supported,
     no_assigned_client_id, authentication_method_mismatch, unrequested_information,
+    session_expiry_zero,
     // The connection and the client.
     keep_alive_timeout, ack_timeout, connect_timeout, connection_lost, connection_refused,
     server_disconnected, version_refused, not_connected, session_lost, downgraded_qos, message_expired,
@@ -85,6 +86,7 @@ inline constexpr auto errc_table = [] {
         {errc::no_assigned_client_id, rc::protocol_error, "v5:MQTT-3.2.2-16", "broker assigned no client identifier"},
         {errc::authentication_method_mismatch, rc::protocol_error, "v5:MQTT-4.12.0-5", "broker names another authentication method than CONNECT"},
         {errc::unrequested_information, rc::protocol_error, "v5:MQTT-3.1.2-29", "broker explains a reply, which CONNECT asked it not to"},
+        {errc::session_expiry_zero, rc::protocol_error, "v5:U5-20", "a session that CONNECT began without expiry cannot be kept by DISCONNECT"},
 
         {errc::keep_alive_timeout, rc::unspecified_error, "v5:U5-10", "no PINGRESP in time"},
         {errc::ack_timeout, rc::unspecified_error, "v5:MQTT-4.4.0-1", "no acknowledgement in time"},

@@ -8,6 +8,7 @@
 // empty. Standard: MQTT 5.0 sections 3.1, 3.2, 3.14, 4.13; MQTT 3.1.1 sections 3.1, 3.2, 3.14, 4.8.
 #pragma once
 
+#include <inflight/session/disconnect_options.hpp>
 #include <inflight/session/incoming.hpp>
 #include <inflight/session/keep_alive.hpp>
 #include <inflight/session/outgoing.hpp>
@@ -138,27 +139,32 @@ public:
     }
 
     /// The application has this message. errc::stale_delivery, errc::unknown_packet_id (also when repeated),
-    /// errc::not_supported (a refusal in 3.1.1).
-    errc acknowledge(const delivery& d, reason_code reason = reason_code::success) {
-        return incoming_.acknowledge(d, reason);
+    /// errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed and others where reason or properties
+    /// cannot be sent: then it is still to be acknowledged.
+    errc acknowledge(const delivery& d, reason_code reason = reason_code::success,
+                     explanation::view_type why = {}) {
+        return incoming_.acknowledge(d, reason, why);
     }
 
     /// DISCONNECT, after which nothing is sent; the session ends at the broker too, unless it is to be kept.
-    void disconnect(reason_code reason = reason_code::success) {
-        properties<packet_type::disconnect> props;
-        if (link_.v5() && !options_.keep_session && options_.session_expiry.count() != 0)
-            props.set<property_id::session_expiry_interval>(
-                0); // Allowed: CONNECT had another value. [v5:U5-20]
-        if (link_.is_connected())
-            link_.send(
-                inflight::disconnect{.reason = link_.v5() ? reason : reason_code::success, .props = props});
+    /// What is wrong with `d`, as check() finds it: then nothing has happened.
+    errc disconnect(const disconnect_options& d) {
+        if (const errc bad = check(d, options_); bad != errc::none) return bad;
+        const bool ends = d.session_expiry ? d.session_expiry->count() == 0 : !options_.keep_session;
+        if (link_.is_connected()) send_disconnect(d, ends);
         if (link_.at != link::phase::closed) link_.at = link::phase::closing;
-        if (!options_.keep_session) has_state_ = false;
+        if (ends) was_connected_ = false; // It is not lost.
+        if (ends && !options_.keep_session) has_state_ = false;
+        is_kept_ = !ends;
+        return errc::none;
+    }
+    void disconnect(reason_code reason = reason_code::success) {
+        (void)disconnect(disconnect_options{.reason = reason});
     }
 
     /// Everything that is open gets `error` as its outcome.
     void abandon(errc error) {
-        outgoing_.abandon(error);
+        outgoing_.abandon(error, options_.keep_session || is_kept_);
         requests_.abandon(error);
     }
 
@@ -174,9 +180,9 @@ public:
     }
 
     /// The session has been given up on purpose: the next connection begins a new one, and has not lost this.
-    /// Unless it is to be kept. Subscriptions are renewed all the same.
+    /// Unless it is to be kept, be it by DISCONNECT. Subscriptions are renewed all the same.
     void session_ended() {
-        if (!options_.keep_session) has_state_ = was_connected_ = false;
+        if (!options_.keep_session && !is_kept_) has_state_ = was_connected_ = false;
     }
 
     /// The connection is to be closed for a reason that lies outside the protocol.
@@ -284,6 +290,18 @@ private:
         return props;
     }
 
+    void send_disconnect(const disconnect_options& d, bool ends) {
+        if (!link_.v5()) { // Without DISCONNECT the Will is published. [v3:MQTT-3.14.4-3]
+            if (d.reason != reason_code::disconnect_with_will_message) link_.send(inflight::disconnect{});
+            return;
+        }
+        properties<packet_type::disconnect> props = d.props;
+        constexpr auto expiry = property_id::session_expiry_interval;
+        if (d.session_expiry) props.set<expiry>(static_cast<std::uint32_t>(d.session_expiry->count()));
+        else if (ends && options_.session_expiry.count() != 0) props.set<expiry>(0); // CONNECT had another.
+        link_.send_explained(inflight::disconnect{.reason = d.reason, .props = props});
+    }
+
     template <class Event>
     void tell(const Event& e) {
         event_ = e;
@@ -333,6 +351,7 @@ private:
         incoming_.connected(resumed);
         tell(event::connected{&connack_, link_.version, resumed, lost});
         has_state_ = was_connected_ = true;
+        is_kept_ = false;
         // A CONNACK that was lost on its way may have been that of a new session, without our subscriptions.
         const bool unsure = std::exchange(unanswered_connects_, 0) > 1;
         // Before the messages: a subscription of ours may be for them.
@@ -387,7 +406,7 @@ private:
     errc on_ack(const frame& f, time_point now) {
         Ack p;
         const errc bad = decode_reply(p, f);
-        return bad == errc::none ? outgoing_.acknowledged(Ack::type, p.id, p.reason, now) : bad;
+        return bad == errc::none ? outgoing_.acknowledged(Ack::type, p.id, p.reason, p.props.bytes(), now) : bad;
     }
 
     errc on_pubrel(const frame& f) {
@@ -475,6 +494,7 @@ private:
     bool has_state_ = false;           // The broker may hold a session that is ours.
     unsigned unanswered_connects_ = 0; // Since the last CONNACK.
     bool was_connected_ = false;       // There has been a session, so that one can be lost.
+    bool is_kept_ = false;             // By the latest DISCONNECT.
     bool asked_for_client_id_ = false; // CONNECT had none.
 };
 

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <inflight/session/delivery.hpp>
+#include <inflight/session/explanation.hpp>
 #include <inflight/session/resend_queue.hpp>
 
 namespace inflight {
 
-/// Texts and packets in events borrow from the bytes given to received(), and are good until the next call of
-/// it.
+/// Texts, packets and properties in events borrow: from the bytes given to received(), until the next call of
+/// it; those of `published` from the session, until the next event.
 namespace event {
 
 /// CONNACK with success.
@@ -42,7 +43,8 @@ struct published {
     packet_id id;
     inflight::qos qos;
     errc error;
-    reason_code reason; // Of the acknowledgement, where error is none.
+    reason_code reason; // Of the acknowledgement, where error is none; of QoS 2, of its PUBREC.
+    explanation::view_type why{}; // What came with it.
 };
 
 /// SUBSCRIBE or UNSUBSCRIBE has its answer. tag 0: the session renewed subscriptions by itself.
@@ -53,6 +55,7 @@ struct replied {
     errc error;
     std::vector<reason_code> reasons; // One for each filter, in their order; a 3.1.1 UNSUBACK has none.
     std::vector<std::string> filters{}; // tag 0: those that were to be renewed.
+    explanation why{};
 };
 
 /// DISCONNECT from the broker.

@@ -11,6 +11,8 @@
 #include <inflight/session/numbered_queue.hpp>
 #include <inflight/session/store.hpp>
 
+#include <map>
+
 namespace inflight {
 
 template <session_store Store>
@@ -55,11 +57,14 @@ public:
         return errc::none;
     }
 
-    /// The application has the message, or with a Reason Code of 0x80 and above (5.0 only) refuses it.
-    errc acknowledge(const delivery& d, reason_code reason) {
-        if (!link_.v5() && reason != reason_code::success) return errc::not_supported;
+    /// The application has the message, or with a Reason Code of 0x80 and above (5.0 only) refuses it. `why` goes
+    /// along in 5.0, as far as it fits the broker's Maximum Packet Size.
+    errc acknowledge(const delivery& d, reason_code reason, explanation::view_type why = {}) {
+        if (reason != reason_code::success || !why.empty())
+            if (const errc bad = check(reason, why); bad != errc::none) return bad;
         if (d.qos == qos::at_most_once) return errc::none;
-        return d.qos == qos::at_least_once ? acknowledge_qos_1(d, reason) : acknowledge_qos_2(d, reason);
+        return d.qos == qos::at_least_once ? acknowledge_qos_1(d, reason, why)
+                                           : acknowledge_qos_2(d, reason, why);
     }
 
     /// The transport is gone, and with it quota, order and aliases; QoS 2 identifiers belong to the session.
@@ -69,6 +74,7 @@ public:
         is_limit_waived_ = false;
         order_1_.clear();
         order_2_.clear();
+        std::erase_if(explained_, [](const auto& e) { return e.first.first == qos::at_least_once; });
         received_.for_each([](packet_id, received& r) { r.counted = r.queued = false; });
     }
 
@@ -78,6 +84,7 @@ public:
         received_.for_each(
             [this](packet_id id, received&) { link_.output.rest_on(store_.forget_received(id)); });
         received_.clear();
+        explained_.clear();
     }
 
     std::size_t unacknowledged() const { return open_; }
@@ -93,6 +100,7 @@ private:
         reason_code reason{};
         bool acknowledged = false; // QoS 1. QoS 2: received_ knows.
     };
+    using explained_key = std::pair<qos, std::uint64_t>; // The sequence of the message.
     struct received { // A QoS 2 identifier between PUBLISH and PUBREL.
         std::uint64_t sequence = 0;
         reason_code reason{};
@@ -151,26 +159,51 @@ private:
         return {};
     }
 
-    errc acknowledge_qos_1(const delivery& d, reason_code reason) {
+    // PUBACK and PUBREC may say the same things.
+    errc check(reason_code reason, explanation::view_type why) const {
+        if (!link_.v5()) return reason == reason_code::success ? errc::none : errc::not_supported;
+        if (!detail::is_allowed(reason, packet_type::puback, link_.version)) return errc::reason_not_allowed;
+        return check_properties(why.bytes(), packet_type::puback);
+    }
+
+    errc acknowledge_qos_1(const delivery& d, reason_code reason, explanation::view_type why) {
         if (d.connection != link_.number || link_.at == link::phase::closed)
             return errc::stale_delivery; // [v5:MQTT-4.4.0-1]
         if (!order_1_.has(d.sequence) || order_1_[d.sequence].acknowledged) return errc::unknown_packet_id;
         order_1_[d.sequence].acknowledged = true;
         order_1_[d.sequence].reason = reason;
+        if (!why.empty()) explained_[{qos::at_least_once, d.sequence}] = why.bytes();
         for (; !order_1_.empty() && order_1_.front().acknowledged; order_1_.pop()) { // [v5:MQTT-4.6.0-2]
-            link_.send(puback{.id = order_1_.front().id, .reason = order_1_.front().reason});
+            send(puback{.id = order_1_.front().id, .reason = order_1_.front().reason},
+                 {qos::at_least_once, order_1_.begin()});
             --open_;
         }
         return errc::none;
     }
 
-    errc acknowledge_qos_2(const delivery& d, reason_code reason) {
+    // An acknowledgement, with what the application had to say to it.
+    template <class Ack>
+    [[gnu::always_inline]] void send(Ack p, explained_key key) {
+        if (explained_.empty()) link_.send(p);
+        else send_explained(p, key);
+    }
+    template <class Ack>
+    [[gnu::noinline]] void send_explained(Ack p, explained_key key) {
+        const auto found = link_.v5() ? explained_.find(key) : explained_.end();
+        if (found == explained_.end()) return link_.send(p);
+        p.props = properties_view<Ack::type>(found->second);
+        link_.send_explained(p);
+        if (key.first == qos::at_least_once) explained_.erase(found); // QoS 2: the broker may ask once more.
+    }
+
+    errc acknowledge_qos_2(const delivery& d, reason_code reason, explanation::view_type why) {
         received* known = received_.find(d.id);
         if (!known || known->sequence != d.sequence)
             return d.connection == link_.number ? errc::unknown_packet_id : errc::stale_delivery;
         if (known->acknowledged) return errc::unknown_packet_id;
         known->acknowledged = true;
         known->reason = reason;
+        if (!why.empty()) explained_[{qos::exactly_once, d.sequence}] = why.bytes();
         if (!is_refusal(reason))
             link_.output.rest_on(store_.keep_received(d.id)); // Before the PUBREC. [v5:MQTT-4.3.3-8]
         send_pubrecs();
@@ -187,13 +220,15 @@ private:
             known->answered = true;
             known->queued = false;
             const reason_code reason = known->reason;
-            link_.send(pubrec{.id = id, .reason = reason});
+            send(pubrec{.id = id, .reason = reason}, {qos::exactly_once, known->sequence});
             if (is_refusal(reason)) forget(id); // [v5:MQTT-4.3.3-9]
         }
     }
 
     void forget(packet_id id) {
-        if (received_.find(id)->counted) --open_;
+        const received& known = *received_.find(id);
+        if (known.counted) --open_;
+        if (!explained_.empty()) explained_.erase({qos::exactly_once, known.sequence});
         received_.erase(id);
         // Before the PUBCOMP, after which the broker may give the identifier to another message: a process
         // that still found it in the store would take that for a repeat.
@@ -218,6 +253,7 @@ private:
     Store& store_;
     const session_options& options_;
     detail::numbered_queue<turn> order_1_{}, order_2_{};
+    std::map<explained_key, std::string> explained_{}; // Properties of acknowledgements to come, if any.
     id_table<received> received_{};
     std::vector<std::string> aliases_{};
     std::size_t open_ = 0; // QoS 1 and 2 messages that take a unit of our Receive Maximum.

@@ -41,6 +41,20 @@ public:
         if (const errc bad = output.add(p, version, limits.maximum_packet_size); bad != errc::none) fail(bad);
     }
 
+    /// The same with Reason String and User Properties, which are checked already: without these, and then
+    /// without that, where the packet would exceed the Maximum Packet Size. [v5:MQTT-3.4.2-2]
+    /// [v5:MQTT-3.4.2-3] [v5:MQTT-3.5.2-2] [v5:MQTT-3.5.2-3] [v5:MQTT-3.14.2-3] [v5:MQTT-3.14.2-4]
+    template <class Packet>
+    void send_explained(Packet p) {
+        properties<Packet::type> left(p.props);
+        for (const auto which : {property_id::user_property, property_id::reason_string}) {
+            if (measure_packet(p, version, limits.maximum_packet_size)) break;
+            left.erase(which);
+            p.props = left;
+        }
+        send(p);
+    }
+
     /// Ends the connection: 5.0 tells the broker why, 3.1.1 closes without DISCONNECT, so that the Will is
     /// published. [v5:U5-23] [v3:MQTT-4.8.0-1]
     void fail(errc error) {

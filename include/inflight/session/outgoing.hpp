@@ -97,8 +97,9 @@ public:
     /// No publish() is accepted from now on.
     void stop() { stopped_ = true; }
 
-    /// PUBACK, PUBREC or PUBCOMP. Of those whose identifier names nothing, only a PUBREC is answered.
-    errc acknowledged(packet_type type, packet_id id, reason_code reason, time_point now) {
+    /// PUBACK, PUBREC or PUBCOMP, and the properties that came with it. Of those whose identifier names nothing,
+    /// only a PUBREC is answered.
+    errc acknowledged(packet_type type, packet_id id, reason_code reason, std::string_view why, time_point now) {
         const slot s = queue_.find(id);
         if (s == nil || queue_[s].state == flow::none) { // Unknown, or new to this session of the broker's.
             if (type == packet_type::pubrec)
@@ -110,10 +111,12 @@ public:
         if (!step) return errc::unexpected_packet;
         // PUBCOMP "packet identifier not found" is no error: the broker had ended the exchange before.
         // [v5:U5-29]
-        if (type == packet_type::pubcomp) reason = reason_code::success;
+        if (type == packet_type::pubcomp) reason = r.reason;
         const bool is_watched = r.sequence == watched_sequence_;
         if (step->then == effect::settle) settle(s, errc::none, reason);
         if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
+        if (type == packet_type::pubrec) r.reason = reason;
+        if (!why.empty() || explained_) explain(s, step->to, id, why);
         if (step->to != flow::none && step->to != r.state) {
             r.state = step->to;
             count(r); // Unless it was: an acknowledgement may find it waiting to be sent again.
@@ -195,12 +198,13 @@ public:
         return expiring_.begin()->first;
     }
 
-    /// Every message that has no outcome gets this one. A store keeps them for another session.
-    void abandon(errc error) {
+    /// Every message that has no outcome gets this one. A store keeps them for another session. `kept`: the broker
+    /// keeps this one.
+    void abandon(errc error, bool kept) {
         settle_written();
         using enum stage;
         for (const slot s : queue_.sorted({in_flight, writing, waiting_again, waiting}))
-            settle(s, error, {}, left_to_store);
+            settle(s, error, {}, kept ? left_open : left_to_store);
         watched_sequence_ = 0;
     }
 
@@ -210,6 +214,10 @@ public:
         if (s == nil) return std::nullopt;
         const outgoing_record& r = queue_[s];
         event::published out{r.tag, r.id, r.qos, r.error, r.reason};
+        if (!r.bytes.empty()) {
+            told_ = queue_.take_bytes(s);
+            out.why = explanation::view_type(told_.view());
+        }
         queue_.release(s);
         return out;
     }
@@ -259,9 +267,9 @@ public:
 private:
     using slot = resend_queue::slot;
     static constexpr slot nil = resend_queue::nil;
-    // What settles a message: the end of its exchange; or else that is left open, for a later session of this
-    // client to take up from the store, or for good.
-    enum ending : std::uint8_t { complete, left_to_store, given_up };
+    // How a message is settled: its exchange has come to its end, or cannot go on in this session; or another
+    // process may take it up from the store, while this one goes on in the same session, or in another one.
+    enum ending : std::uint8_t { complete, given_up, left_open, left_to_store };
 
     static publish_status status_of(errc bad) {
         switch (bad) {
@@ -442,19 +450,34 @@ private:
     }
 
     // A new message with this identifier would be taken for a repeat of the old one. [v5:MQTT-4.3.3-10]
-    bool is_open_at_server(const outgoing_record& r) const {
-        return (options_.keep_session || r.dup) && r.qos == qos::exactly_once && r.state != flow::none;
+    static bool is_open_at_server(const outgoing_record& r, ending how) {
+        const bool goes_on = how == given_up || how == left_open;
+        return goes_on && r.qos == qos::exactly_once && r.state != flow::none;
     }
 
     void settle(slot s, errc error, reason_code reason, ending how = complete) {
         end_expiry(s);
         outgoing_record& r = queue_[s];
         if (r.counted) --used_;
-        if (how != left_to_store && r.qos != qos::at_most_once) store_.forget(r.sequence);
-        if (how != complete && is_open_at_server(r)) abandoned_.push_back(r.id);
+        if (how <= given_up && r.qos != qos::at_most_once) store_.forget(r.sequence);
+        if (is_open_at_server(r, how)) abandoned_.push_back(r.id);
         else if (r.id != packet_id::none) ids_.release(r.id); // [v5:U5-25]
         if (r.written_at > link_.output.written_position()) link_.output.keep(queue_.take_bytes(s));
         queue_.settle(s, error, reason);
+    }
+
+    // What the broker says of a message, beside the code. A good PUBREC says it for the PUBCOMP to come.
+    [[gnu::noinline]] void explain(slot s, flow to, packet_id id, std::string_view why) {
+        if (to == flow::none) {
+            const std::string* const before = why.empty() && explained_ ? explained_->find(id) : nullptr;
+            queue_.explain(s, before ? *before : why);
+            if (explained_) explained_->erase(id);
+        } else if (queue_[s].tag != 0 && !why.empty()) {
+            if (!explained_) explained_ = std::make_unique<id_table<std::string>>();
+            explained_->set(id, std::string(why));
+        } else if (explained_) {
+            explained_->erase(id); // Of an earlier message with this identifier.
+        }
     }
 
     void settle_written() {
@@ -531,6 +554,8 @@ private:
     resend_queue queue_{};
     std::set<std::pair<time_point, slot>> expiring_{}; // Waiting messages that have a time to live.
     std::vector<packet_id> abandoned_{}; // Their exchanges are still open at the server.
+    std::unique_ptr<id_table<std::string>> explained_{}; // Properties of good PUBRECs, if there are any.
+    byte_buffer told_{}; // Properties of the outcome told last.
     std::size_t used_ = 0; // Of the send quota.
     std::uint16_t alias_limit_ = 0; // 0 also without a connection.
     std::unique_ptr<topic_aliases> aliases_{}; // From their first use on.

@@ -89,7 +89,7 @@ public:
             if constexpr (Type == packet_type::suback) remember(r, i, p.reasons[i]); // [v5:MQTT-3.9.3-1]
             else unsubscribed(r, i);
         }
-        settle(found, errc::none, p.reasons);
+        settle(found, errc::none, p.reasons, explanation(p.props));
         return errc::none;
     }
 
@@ -196,10 +196,12 @@ private:
         }
     }
 
-    void settle(std::map<packet_id, request>::iterator at, errc error, std::vector<reason_code> reasons) {
+    void settle(std::map<packet_id, request>::iterator at, errc error, std::vector<reason_code> reasons,
+                explanation why = {}) {
         const request& r = at->second;
         if (r.tag != 0 || r.is_renewal)
-            replied_.push_back({r.tag, at->first, r.is_subscribe, error, std::move(reasons), renewed(r)});
+            replied_.push_back({r.tag, at->first, r.is_subscribe, error, std::move(reasons), renewed(r),
+                                std::move(why)});
         ids_.release(at->first);
         open_.erase(at);
     }
@@ -241,7 +243,7 @@ private:
                 open_.emplace(id, std::move(r)); // With sequence 0: before what has been asked for since.
             } else {
                 must_renew_ = true;
-                replied_.push_back({0, id, true, errc::packet_ids_exhausted, {}, renewed(r)});
+                replied_.push_back({0, id, true, errc::packet_ids_exhausted, {}, renewed(r), {}});
             }
         }
     }

@@ -123,6 +123,15 @@ public:
         link_last(of(stage::settled), s);
     }
 
+    /// What came with the acknowledgement that has just settled it. It takes the place of the packet until the
+    /// outcome is told.
+    void explain(slot s, std::string_view why) {
+        outgoing_record& r = records_[s];
+        if (r.at != stage::settled) return; // Nobody asked.
+        r.bytes.assign(why);
+        of(stage::settled).bytes += why.size();
+    }
+
     /// The bytes of a record, which is about to be settled while the output still points to them.
     byte_buffer take_bytes(slot s) {
         outgoing_record& r = records_[s];

@@ -24,15 +24,14 @@ client::subscribe_status request(client_loop& loop, const Packet& wish) {
 
 // The result is there when the connection is closed.
 inline std::shared_ptr<const std::optional<client::disconnect_status>>
-start_disconnect(const std::shared_ptr<client_loop>& loop, std::optional<std::chrono::milliseconds> drain) {
+start_disconnect(const std::shared_ptr<client_loop>& loop, const disconnect_options& how) {
     const auto answer = std::make_shared<std::optional<client::disconnect_status>>();
     loop->acknowledged.give();
-    loop->impl().start_disconnect(drain.value_or(loop->impl().options().drain_timeout), reason_code::success,
-                                  [loop, answer](std::error_code error, std::size_t left) {
-                                      const std::lock_guard lock(loop->queue.mutex);
-                                      *answer = client::disconnect_status{error, left};
-                                      loop->queue.changed.notify_all();
-                                  });
+    loop->impl().start_disconnect(how, [loop, answer](std::error_code error, std::size_t left) {
+        const std::lock_guard lock(loop->queue.mutex);
+        *answer = client::disconnect_status{error, left};
+        loop->queue.changed.notify_all();
+    });
     return answer;
 }
 
@@ -77,7 +76,13 @@ INFLIGHT_DECL void client::on_message(std::function<void(const received_message&
 }
 
 INFLIGHT_DECL void client::on_publish(std::function<void(std::uint16_t mid, std::error_code)> f) {
-    loop_->queue.set(&detail::callbacks::on_publish, std::move(f));
+    loop_->queue.set(&detail::callbacks::on_publish, std::move(f)); // It comes before the other.
+    loop_->queue.set(&detail::callbacks::on_publish_outcome, {});
+}
+
+INFLIGHT_DECL void client::on_publish_outcome(std::function<void(const publish_outcome&)> f) {
+    loop_->queue.set(&detail::callbacks::on_publish_outcome, std::move(f));
+    loop_->queue.set(&detail::callbacks::on_publish, {});
 }
 
 INFLIGHT_DECL void client::on_subscribe(std::function<void(const subscribe_outcome&)> f) {
@@ -185,18 +190,20 @@ INFLIGHT_DECL std::error_code client::reconnect() {
     return {};
 }
 
-INFLIGHT_DECL client::disconnect_status client::disconnect(std::optional<std::chrono::milliseconds> drain) {
+INFLIGHT_DECL client::disconnect_status client::disconnect(const disconnect_options& how) {
     if (loop_->in_callback()) return {errc::would_deadlock};
     if (const auto error = loop_->start_io()) return {error};
     const auto l = loop_; // The client may be destroyed in a callback.
-    const auto answer = detail::start_disconnect(l, drain);
+    const auto answer = detail::start_disconnect(l, how);
     l->pump_until([&] { return answer->has_value() && (l->queue.all_told() || l->destroyed); });
     return **answer;
 }
 
-INFLIGHT_DECL void client::disconnect_async(std::optional<std::chrono::milliseconds> drain) {
-    if (loop_->start_io()) return; // Nothing can be connected.
-    detail::start_disconnect(loop_, drain);
+INFLIGHT_DECL std::error_code client::disconnect_async(const disconnect_options& how) {
+    if (const errc bad = check(how, loop_->impl().options()); bad != errc::none) return bad;
+    if (loop_->start_io()) return {}; // Nothing can be connected.
+    detail::start_disconnect(loop_, how);
+    return {};
 }
 
 INFLIGHT_DECL bool client::is_connected() const {
@@ -285,7 +292,7 @@ INFLIGHT_DECL client::subscribe_status client::unsubscribe(const std::vector<std
     return detail::request(*loop_, wish);
 }
 
-INFLIGHT_DECL std::error_code client::ack(std::uint16_t mid, reason_code reason) {
+INFLIGHT_DECL std::error_code client::ack(std::uint16_t mid, reason_code reason, explanation::view_type why) {
     delivery d;
     {
         const std::lock_guard lock(loop_->queue.mutex);
@@ -293,8 +300,9 @@ INFLIGHT_DECL std::error_code client::ack(std::uint16_t mid, reason_code reason)
         if (!found) return errc::unknown_packet_id;
         d = *found;
     }
-    const std::error_code error = loop_->impl().acknowledge(d, reason);
-    if (error == errc::not_supported) return error; // Still to be acknowledged, without a refusal.
+    const std::error_code error = loop_->impl().acknowledge(d, reason, why);
+    const bool is_over = !error || error == errc::stale_delivery || error == errc::unknown_packet_id;
+    if (!is_over) return error; // Still to be acknowledged, in other words.
     const std::lock_guard lock(loop_->queue.mutex);
     const delivery* found = loop_->to_be_acknowledged.find(packet_id{mid});
     if (found && *found == d) loop_->to_be_acknowledged.erase(packet_id{mid});
