@@ -119,8 +119,8 @@ TEST_CASE("aliases: other properties stay beside the alias, in their order", "[s
     props.set<property_id::content_type>("text").add_user_property("b", "1").add_user_property("a", "2");
     for (int i = 0; i != 2; ++i) p.publish({.qos = qos_1, .topic = "topic", .props = props, .payload = "x"});
     CHECK(p.sent() ==
-          trace{"PUBLISH qos=1 topic='topic' id=1 content_type='text' user_property='b' value='1' user_property='a' value='2' topic_alias=1 "
-                "payload='x' (1 byte)",
+          trace{"PUBLISH qos=1 topic='topic' id=1 content_type='text' user_property='b' value='1' user_property='a' value='2' "
+                "topic_alias=1 payload='x' (1 byte)",
                 "PUBLISH qos=1 topic='' id=2 content_type='text' user_property='b' value='1' user_property='a' value='2' topic_alias=1 "
                 "payload='x' (1 byte)"});
 }

@@ -261,7 +261,8 @@ public:
     bool is_connected() {
         return impl_->ask_session([](auto& session) { return session.is_connected(); });
     }
-    /// What the broker allows on this connection, or allowed on the latest one: CONNACK says it anew each time.
+    /// What the broker allows on this connection, or allowed on the latest one: CONNACK says it anew each
+    /// time.
     inflight::server_limits server_limits() {
         return impl_->ask_session([](auto& session) { return session.limits(); });
     }

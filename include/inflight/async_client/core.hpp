@@ -311,20 +311,24 @@ private:
     void on(event::published& e) {
         std::error_code error = error_of(e.error);
         if (!error && is_refusal(e.reason)) error = e.reason;
-        if (e.tag != observer_tag) pending<publish_ack>::of(e.tag)->complete(error, {number(e.id), e.reason, explanation(e.why)});
-        else if (observer_) observer_->on_published(e, error);
+        if (e.tag != observer_tag)
+            pending<publish_ack>::of(e.tag)->complete(error, {number(e.id), e.reason, explanation(e.why)});
+        else if (observer_)
+            observer_->on_published(e, error);
     }
 
     void on(event::replied& e) {
         std::error_code error = error_of(e.error);
-        if (e.tag == 0) call(options_.on_resubscribed, resubscribe_result{error, e.filters, e.reasons, e.why});
+        if (e.tag == 0)
+            call(options_.on_resubscribed, resubscribe_result{error, e.filters, e.reasons, e.why});
         if (e.tag == observer_tag || e.tag == 0) {
             if (observer_) observer_->on_replied(std::move(e), error);
             return;
         }
         if (!error && !e.reasons.empty() && std::all_of(e.reasons.begin(), e.reasons.end(), is_refusal))
             error = e.reasons.front();
-        pending<subscribe_ack>::of(e.tag)->complete(error, {number(e.id), std::move(e.reasons), std::move(e.why)});
+        pending<subscribe_ack>::of(e.tag)->complete(error,
+                                                    {number(e.id), std::move(e.reasons), std::move(e.why)});
     }
 
     std::error_code error_of(errc error) const {

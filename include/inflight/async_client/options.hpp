@@ -35,7 +35,7 @@ struct connect_result {
     bool session_lost = false;    // It had one of ours, and has it no more.
     std::string reason_string{};  // The broker's own words (5.0), if any.
     std::string server_reference{}; // Where else it asks to go (5.0): a list, parted by spaces.
-    server_limits limits{};       // When connected.
+    server_limits limits{};         // When connected.
     properties<packet_type::connack> props{}; // All that came with the answer, User Properties among them.
     explicit operator bool() const { return !error; }
 };

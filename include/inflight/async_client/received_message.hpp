@@ -13,7 +13,8 @@ namespace inflight {
 namespace detail {
 
 struct acknowledger { // The client, as a handle sees it.
-    virtual std::error_code acknowledge(const delivery& d, reason_code reason, explanation::view_type why) = 0;
+    virtual std::error_code acknowledge(const delivery& d, reason_code reason,
+                                        explanation::view_type why) = 0;
 
 protected:
     ~acknowledger() = default;
@@ -32,14 +33,14 @@ public:
     ack_handle(ack_handle&&) = default;
     ack_handle& operator=(ack_handle&&) = default;
 
-    /// Acknowledges; with a Reason Code of 0x80 and above (5.0 only) refuses. `why` is a Reason String and User
-    /// Properties (5.0), which go along as far as they fit the broker's Maximum Packet Size. QoS 2: this is when
-    /// PUBREC goes out. Acknowledgements leave in the order in which the messages came, so that one may wait for an
-    /// earlier one.
+    /// Acknowledges; with a Reason Code of 0x80 and above (5.0 only) refuses. `why` is a Reason String and
+    /// User Properties (5.0), which go along as far as they fit the broker's Maximum Packet Size. QoS 2: this
+    /// is when PUBREC goes out. Acknowledgements leave in the order in which the messages came, so that one
+    /// may wait for an earlier one.
     /// Errors: errc::stale_delivery (a QoS 1 message of an earlier connection, a QoS 2 message of a lost
     /// session), errc::unknown_packet_id (repeated), errc::shutting_down (the client is gone),
-    /// errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed, errc::property_not_allowed ...: cannot
-    /// be sent, and the message is still to be acknowledged.
+    /// errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed, errc::property_not_allowed ...:
+    /// cannot be sent, and the message is still to be acknowledged.
     std::error_code ack(reason_code reason = reason_code::success, explanation::view_type why = {}) const {
         const auto client = client_.lock();
         return client ? client->acknowledge(delivery_, reason, why) : make_error_code(errc::shutting_down);

@@ -166,8 +166,8 @@ public:
         const bool refused = std::any_of(e.reasons.begin(), e.reasons.end(), is_refusal);
         if (e.tag == 0 && !refused && !error) return; // Renewed, and all is well.
         const std::uint16_t mid = e.tag == 0 ? std::uint16_t{0} : number(e.id);
-        add(replied_note{e.is_subscribe, {mid, error, std::move(e.reasons), std::move(e.filters),
-                                        std::move(e.why)}},
+        add(replied_note{e.is_subscribe,
+                         {mid, error, std::move(e.reasons), std::move(e.filters), std::move(e.why)}},
             [] {});
     }
     void on_oversized(const oversized_message& m) override { remark(&callbacks::on_oversized, m); }
@@ -222,8 +222,8 @@ private:
     }
 
     void add_explained(const event::published& e, std::error_code error) {
-        turn_.emplace_back(std::make_unique<rare_note>(
-            publish_outcome{number(e.id), error, e.reason, explanation(e.why)}));
+        turn_.emplace_back(
+            std::make_unique<rare_note>(publish_outcome{number(e.id), error, e.reason, explanation(e.why)}));
     }
 
     // Nobody else writes there, so that to look whether there is anything takes no lock.

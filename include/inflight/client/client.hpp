@@ -131,7 +131,8 @@ public:
     std::error_code disconnect_async(const disconnect_options& how);
 
     bool is_connected() const;
-    /// What the broker allows on this connection, or allowed on the latest one: CONNACK says it anew each time.
+    /// What the broker allows on this connection, or allowed on the latest one: CONNACK says it anew each
+    /// time.
     inflight::server_limits server_limits() const;
 
     // The loop.
@@ -183,8 +184,8 @@ public:
     /// callbacks that have thrown. QoS 1: PUBACK goes out; QoS 2: PUBREC. They leave in the order of the
     /// messages. errc::unknown_packet_id (also when repeated), errc::stale_delivery (the connection, or for
     /// QoS 2 the session, it came over is gone: the broker will send it again). A `reason` of 0x80 and above
-    /// refuses, and `why`, a Reason String and User Properties, goes along as far as it fits the broker's Maximum
-    /// Packet Size (5.0); errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed,
+    /// refuses, and `why`, a Reason String and User Properties, goes along as far as it fits the broker's
+    /// Maximum Packet Size (5.0); errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed,
     /// errc::property_not_allowed ...: cannot be sent, and the message is still to be acknowledged.
     std::error_code ack(std::uint16_t mid, reason_code reason = reason_code::success,
                         explanation::view_type why = {});

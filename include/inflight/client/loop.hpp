@@ -262,8 +262,10 @@ private:
     void tell_outcome(const callbacks& c, std::uint16_t mid, std::error_code error, reason_code reason,
                       const publish_outcome* whole = nullptr) {
         queue.outcome_told();
-        if (c.on_publish) (*c.on_publish)(mid, error);
-        else if (c.on_publish_outcome) (*c.on_publish_outcome)(whole ? *whole : publish_outcome{mid, error, reason, {}});
+        if (c.on_publish)
+            (*c.on_publish)(mid, error);
+        else if (c.on_publish_outcome)
+            (*c.on_publish_outcome)(whole ? *whole : publish_outcome{mid, error, reason, {}});
     }
     void tell(const callbacks& c, const disconnect_result& r) { call(c.on_disconnect, r); }
     void tell(const callbacks& c, const oversized_message& m) { call(c.on_oversized, m); }

@@ -139,8 +139,8 @@ public:
     }
 
     /// The application has this message. errc::stale_delivery, errc::unknown_packet_id (also when repeated),
-    /// errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed and others where reason or properties
-    /// cannot be sent: then it is still to be acknowledged.
+    /// errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed and others where reason or
+    /// properties cannot be sent: then it is still to be acknowledged.
     errc acknowledge(const delivery& d, reason_code reason = reason_code::success,
                      explanation::view_type why = {}) {
         return incoming_.acknowledge(d, reason, why);
@@ -297,8 +297,10 @@ private:
         }
         properties<packet_type::disconnect> props = d.props;
         constexpr auto expiry = property_id::session_expiry_interval;
-        if (d.session_expiry) props.set<expiry>(static_cast<std::uint32_t>(d.session_expiry->count()));
-        else if (ends && options_.session_expiry.count() != 0) props.set<expiry>(0); // CONNECT had another.
+        if (d.session_expiry)
+            props.set<expiry>(static_cast<std::uint32_t>(d.session_expiry->count()));
+        else if (ends && options_.session_expiry.count() != 0)
+            props.set<expiry>(0); // CONNECT had another.
         link_.send_explained(inflight::disconnect{.reason = d.reason, .props = props});
     }
 
@@ -406,7 +408,8 @@ private:
     errc on_ack(const frame& f, time_point now) {
         Ack p;
         const errc bad = decode_reply(p, f);
-        return bad == errc::none ? outgoing_.acknowledged(Ack::type, p.id, p.reason, p.props.bytes(), now) : bad;
+        return bad == errc::none ? outgoing_.acknowledged(Ack::type, p.id, p.reason, p.props.bytes(), now)
+                                 : bad;
     }
 
     errc on_pubrel(const frame& f) {

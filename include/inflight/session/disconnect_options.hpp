@@ -6,13 +6,14 @@
 
 namespace inflight {
 
-/// All but `drain` belongs to 5.0. Where the connection speaks 3.1.1, reason_code::disconnect_with_will_message
-/// closes it without a DISCONNECT, which has the same effect, and the rest is ignored.
+/// All but `drain` belongs to 5.0. Where the connection speaks 3.1.1,
+/// reason_code::disconnect_with_will_message closes it without a DISCONNECT, which has the same effect, and
+/// the rest is ignored.
 struct disconnect_options {
     /// disconnect_with_will_message: the broker publishes the Will; so it does with any refusal.
     reason_code reason = reason_code::success;
-    /// How long the broker keeps the session from now on; 0: it ends here. Empty: a session that is to be kept
-    /// is kept as announced, another ends. The next connection of the same client resumes what is kept.
+    /// How long the broker keeps the session from now on; 0: it ends here. Empty: a session that is to be
+    /// kept is kept as announced, another ends. The next connection of the same client resumes what is kept.
     std::optional<std::chrono::seconds> session_expiry{};
     /// Reason String and User Properties, as far as they fit the broker's Maximum Packet Size.
     properties<packet_type::disconnect> props{};
@@ -53,7 +54,8 @@ inline errc check(const disconnect_options& d, const session_options& session) {
     if (d.session_expiry) {
         const std::int64_t seconds = d.session_expiry->count();
         if (seconds < 0 || seconds > 0xFFFF'FFFF) return errc::invalid_argument;
-        if (seconds != 0 && session.session_expiry.count() <= 0) return errc::session_expiry_zero; // [v5:U5-20]
+        if (seconds != 0 && session.session_expiry.count() <= 0)
+            return errc::session_expiry_zero; // [v5:U5-20]
     }
     using enum property_id;
     if (d.props.has(session_expiry_interval) || d.props.has(server_reference)) // It has a place of its own.

@@ -65,8 +65,8 @@ struct session_options {
     std::uint32_t maximum_packet_size = std::uint32_t{16} << 20;
     /// 5.0: topic aliases the broker may use towards us.
     std::uint16_t topic_alias_maximum = 0;
-    /// 5.0: topics for which we use an alias towards the broker at a time, if it takes as many. From the second
-    /// message on such a topic costs five bytes, however long it is. 0: none.
+    /// 5.0: topics for which we use an alias towards the broker at a time, if it takes as many. From the
+    /// second message on such a topic costs five bytes, however long it is. 0: none.
     std::uint16_t outgoing_topic_aliases = 16;
     /// Further CONNECT properties (User Properties, Request Response Information ...).
     properties<packet_type::connect> connect_properties{};
@@ -167,7 +167,9 @@ private:
                 topic_alias_maximum = static_cast<std::uint16_t>(number);
                 break;
             case property_id::wildcard_subscription_available: wildcard_subscriptions = number != 0; break;
-            case property_id::subscription_identifier_available: subscription_identifiers = number != 0; break;
+            case property_id::subscription_identifier_available:
+                subscription_identifiers = number != 0;
+                break;
             case property_id::shared_subscription_available: shared_subscriptions = number != 0; break;
             case property_id::server_keep_alive: keep_alive = std::chrono::seconds(number); break;
             case property_id::session_expiry_interval: session_expiry = std::chrono::seconds(number); break;

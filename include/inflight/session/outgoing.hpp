@@ -97,9 +97,10 @@ public:
     /// No publish() is accepted from now on.
     void stop() { stopped_ = true; }
 
-    /// PUBACK, PUBREC or PUBCOMP, and the properties that came with it. Of those whose identifier names nothing,
-    /// only a PUBREC is answered.
-    errc acknowledged(packet_type type, packet_id id, reason_code reason, std::string_view why, time_point now) {
+    /// PUBACK, PUBREC or PUBCOMP, and the properties that came with it. Of those whose identifier names
+    /// nothing, only a PUBREC is answered.
+    errc acknowledged(packet_type type, packet_id id, reason_code reason, std::string_view why,
+                      time_point now) {
         const slot s = queue_.find(id);
         if (s == nil || queue_[s].state == flow::none) { // Unknown, or new to this session of the broker's.
             if (type == packet_type::pubrec)
@@ -198,8 +199,8 @@ public:
         return expiring_.begin()->first;
     }
 
-    /// Every message that has no outcome gets this one. A store keeps them for another session. `kept`: the broker
-    /// keeps this one.
+    /// Every message that has no outcome gets this one. A store keeps them for another session. `kept`: the
+    /// broker keeps this one.
     void abandon(errc error, bool kept) {
         settle_written();
         using enum stage;

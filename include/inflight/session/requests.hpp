@@ -200,8 +200,8 @@ private:
                 explanation why = {}) {
         const request& r = at->second;
         if (r.tag != 0 || r.is_renewal)
-            replied_.push_back({r.tag, at->first, r.is_subscribe, error, std::move(reasons), renewed(r),
-                                std::move(why)});
+            replied_.push_back(
+                {r.tag, at->first, r.is_subscribe, error, std::move(reasons), renewed(r), std::move(why)});
         ids_.release(at->first);
         open_.erase(at);
     }

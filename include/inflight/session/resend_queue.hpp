@@ -123,8 +123,8 @@ public:
         link_last(of(stage::settled), s);
     }
 
-    /// What came with the acknowledgement that has just settled it. It takes the place of the packet until the
-    /// outcome is told.
+    /// What came with the acknowledgement that has just settled it. It takes the place of the packet until
+    /// the outcome is told.
     void explain(slot s, std::string_view why) {
         outgoing_record& r = records_[s];
         if (r.at != stage::settled) return; // Nobody asked.

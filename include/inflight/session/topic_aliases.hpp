@@ -18,10 +18,10 @@ public:
     explicit topic_aliases(std::size_t count)
         : most_(count), places_(std::bit_ceil(2 * count)), seen_(places_.size()) {}
 
-    /// Puts an alias into `p`, in place of its topic where the broker knows it, if that saves bytes now or may
-    /// do so later. `size` is what it measures, then what it has become, at most `maximum`. What it borrows is
-    /// good until the next call. It must go out on this connection, next of those that have been here. False:
-    /// it is as it was.
+    /// Puts an alias into `p`, in place of its topic where the broker knows it, if that saves bytes now or
+    /// may do so later. `size` is what it measures, then what it has become, at most `maximum`. What it
+    /// borrows is good until the next call. It must go out on this connection, next of those that have been
+    /// here. False: it is as it was.
     bool shorten(publish& p, measure& size, std::size_t maximum) {
         if (p.topic.size() <= cost) return false;
         ++now_;
@@ -33,7 +33,7 @@ public:
             if (alias = find(p.topic, hash); alias != none) {
                 p.topic = {};
             } else {
-                alias = size.total + cost + 2 > maximum ? none : take(hash); // Both lengths may grow by a byte.
+                alias = size.total + cost + 2 > maximum ? none : take(hash); // Both lengths may grow.
                 if (alias == none) return false;
                 assign(alias, p.topic, hash);
             }
