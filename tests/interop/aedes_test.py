@@ -5,27 +5,16 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-import shutil
 import unittest
 
-from programs import (FINISHED, Program, example, holds, main, npm_install, run_pair, same, side_by_side,
-                      temporary_directory)
-
-VERSION = "0.51.3"
-SCRIPT = pathlib.Path(__file__).with_name("aedes_broker.js")
+from brokers import Aedes
+from programs import FINISHED, example, holds, main, run_pair, same, side_by_side
 
 
-class Aedes(unittest.TestCase):
+class Examples(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        directory = cls.enterClassContext(temporary_directory())
-        missing = npm_install(directory, f"aedes@{VERSION}")
-        if missing:
-            raise unittest.SkipTest(missing)
-        shutil.copy(SCRIPT, directory)
-        cls.broker = cls.enterClassContext(Program("node", SCRIPT.name, cwd=directory))
-        cls.broker.wait_line(lambda line: line.startswith("port "))
-        cls.broker.port = int(cls.broker.out[0].split()[1])
+        cls.broker = cls.enterClassContext(Aedes())
 
     def test_publisher_and_subscriber_print_what_is_promised(self):
         # Without a version the client tries 5.0, is refused, and falls back by itself.

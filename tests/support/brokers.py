@@ -1,12 +1,14 @@
 """Brokers for the integration and interop tests: private ones, on ports that the system chooses."""
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import time
+import unittest
 
-from programs import EXAMPLES, Failed, Program, accepts, eventually, free_port, temporary_directory
+from programs import EXAMPLES, Failed, Program, accepts, eventually, free_port, npm_install, temporary_directory
 
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"  # where Debian keeps mosquitto
 
@@ -42,6 +44,11 @@ class Broker:
 
     def log(self):
         return self.log_file.read_text(errors="backslashreplace") if self.log_file.exists() else ""
+
+    def version(self):
+        """As its log has it; empty for one without a version of its own."""
+        found = re.search(r"(?:mosquitto version|RabbitMQ|aedes) (\d+(?:\.\d+)+)", self.log())
+        return found[1] if found else ""
 
     def log_lines(self):
         return self.log().splitlines()
@@ -213,3 +220,26 @@ class RabbitMq(Broker):
             self._stop_epmd()
         finally:
             super().close()
+
+
+class Missing(unittest.SkipTest):
+    """What a test needs is not there, and cannot be installed."""
+
+
+class Aedes(Broker):
+    """aedes, a broker for Node.js, which npm installs. Not durable; speaks 3.1.1 only."""
+
+    package = "aedes 0.51.3"
+    script = pathlib.Path(__file__).parents[1] / "interop/aedes_broker.js"
+
+    def start(self):
+        missing = npm_install(self.directory, self.package.replace(" ", "@"))
+        if missing:
+            raise Missing(missing)
+        shutil.copy(self.script, self.directory)
+        self.program = Program("node", self.script.name, cwd=self.directory)
+        self.program.wait_line(lambda line: line.startswith("port "))
+        self.port = int(self.program.out[0].split()[1])
+
+    def log(self):
+        return self.package
