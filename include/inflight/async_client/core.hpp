@@ -313,8 +313,7 @@ private:
         if (!error && is_refusal(e.reason)) error = e.reason;
         if (e.tag != observer_tag)
             pending<publish_ack>::of(e.tag)->complete(error, {number(e.id), e.reason, explanation(e.why)});
-        else if (observer_)
-            observer_->on_published(e, error);
+        else if (observer_) observer_->on_published(e, error);
     }
 
     void on(event::replied& e) {

@@ -262,8 +262,7 @@ private:
     void tell_outcome(const callbacks& c, std::uint16_t mid, std::error_code error, reason_code reason,
                       const publish_outcome* whole = nullptr) {
         queue.outcome_told();
-        if (c.on_publish)
-            (*c.on_publish)(mid, error);
+        if (c.on_publish) (*c.on_publish)(mid, error);
         else if (c.on_publish_outcome)
             (*c.on_publish_outcome)(whole ? *whole : publish_outcome{mid, error, reason, {}});
     }

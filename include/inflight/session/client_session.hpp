@@ -297,10 +297,8 @@ private:
         }
         properties<packet_type::disconnect> props = d.props;
         constexpr auto expiry = property_id::session_expiry_interval;
-        if (d.session_expiry)
-            props.set<expiry>(static_cast<std::uint32_t>(d.session_expiry->count()));
-        else if (ends && options_.session_expiry.count() != 0)
-            props.set<expiry>(0); // CONNECT had another.
+        if (d.session_expiry) props.set<expiry>(static_cast<std::uint32_t>(d.session_expiry->count()));
+        else if (ends && options_.session_expiry.count() != 0) props.set<expiry>(0); // CONNECT had another.
         link_.send_explained(inflight::disconnect{.reason = d.reason, .props = props});
     }
 
