@@ -83,6 +83,12 @@ TEST_CASE("explanation: is empty without memory of its own, copies and compares 
     CHECK(copy.reason_string() == "why");
     some = std::move(copy);
     CHECK(some.props() == said("why").view());
+    auto pairs = said("why");
+    pairs.add_user_property("a", "1").add_user_property("b", "2");
+    std::string users;
+    const explanation with_users(pairs.view());
+    for (const auto& [name, value] : with_users.user_properties()) users += std::string(name) + "=" + std::string(value) + ";";
+    CHECK(users == "a=1;b=2;");
 }
 
 TEST_CASE("explanation: what PUBACK, a refusing PUBREC and PUBCOMP say comes with the outcome, each with its own", "[session]") {

@@ -1,7 +1,7 @@
 // inflight/session/explanation.hpp - what comes with an answer beside its Reason Code.
 #pragma once
 
-#include <inflight/codec/property.hpp>
+#include <inflight/codec/message_properties.hpp>
 
 #include <memory>
 
@@ -30,7 +30,9 @@ public:
     std::string_view reason_string() const {
         return props().get<property_id::reason_string>().value_or(std::string_view{});
     }
-    /// All of it: for_each() visits the User Properties.
+    /// Pairs of name and value.
+    user_property_range user_properties() const { return user_property_range(props().bytes()); }
+    /// All of it.
     view_type props() const { return bytes_ ? view_type(*bytes_) : view_type(); }
 
     friend bool operator==(const explanation& a, const explanation& b) { return a.props() == b.props(); }
