@@ -153,7 +153,7 @@ public:
         const bool ends = d.session_expiry ? d.session_expiry->count() == 0 : !options_.keep_session;
         if (link_.is_connected()) send_disconnect(d, ends);
         if (link_.at != link::phase::closed) link_.at = link::phase::closing;
-        if (ends) was_connected_ = false; // It is not lost.
+        if (ends && d.session_expiry) was_connected_ = false; // Whoever says so does not lose it.
         if (ends && !options_.keep_session) has_state_ = false;
         is_kept_ = !ends;
         return errc::none;
