@@ -5,6 +5,7 @@
 #include <inflight/codec/decode.hpp>
 #include <inflight/codec/encode.hpp>
 #include <inflight/codec/error.hpp>
+#include <inflight/codec/error_condition.hpp>
 #include <inflight/codec/message.hpp>
 #include <inflight/codec/message_properties.hpp>
 #include <inflight/codec/packet.hpp>

@@ -200,3 +200,48 @@ TEST_CASE("codec: every error has words of its own, and a reason code that a cli
         }));
     }
 }
+
+TEST_CASE("codec: every error is worth another attempt or not, but those after which there is nothing to try", "[codec]") {
+    const auto judged = [](std::error_code error) {
+        CHECK_FALSE((error == error_condition::fatal && error == error_condition::transient));
+        return error == error_condition::fatal ? 'f' : error == error_condition::transient ? 't' : '-';
+    };
+    for (const errc_row& one : errc_table) {
+        CAPTURE(one.text);
+        const bool is_neither = one.code == errc::none || one.code == errc::need_more || one.code == errc::downgraded_qos;
+        CHECK((judged(one.code) == '-') == is_neither);
+    }
+    for (const reason_row& one : reason_table) {
+        CAPTURE(one.name);
+        CHECK((judged(one.code) == '-') == !is_refusal(one.code));
+    }
+    for (const errc fatal : {errc::topic_wildcard, errc::filter_invalid, errc::packet_too_large, errc::shutting_down,
+                             errc::would_deadlock, errc::empty_client_id})
+        CHECK(judged(fatal) == 'f');
+    for (const errc transient : {errc::connection_lost, errc::keep_alive_timeout, errc::ack_timeout, errc::connect_timeout,
+                                 errc::queue_full, errc::not_connected, errc::session_lost, errc::truncated})
+        CHECK(judged(transient) == 't');
+    for (const rc fatal : {rc::bad_user_name_or_password, rc::not_authorized, rc::banned, rc::client_identifier_not_valid,
+                           rc::session_taken_over, rc::server_moved, rc::qos_not_supported})
+        CHECK(judged(fatal) == 'f');
+    for (const rc transient : {rc::server_busy, rc::server_unavailable, rc::use_another_server, rc::quota_exceeded,
+                               rc::connection_rate_exceeded, rc::unspecified_error, rc::server_shutting_down})
+        CHECK(judged(transient) == 't');
+    CHECK(std::error_condition(error_condition::fatal).message() == "cannot succeed unless something is changed");
+    CHECK(std::error_condition(error_condition::transient).message() == "may succeed later");
+    CHECK(std::string(std::error_condition(error_condition::fatal).category().name()) == "inflight.condition");
+}
+
+TEST_CASE("codec: the system's errors are judged too, and Asio's by the name of their category", "[codec]") {
+    for (const std::errc transient : {std::errc::connection_refused, std::errc::network_unreachable, std::errc::timed_out,
+                                      std::errc::too_many_files_open, std::errc::permission_denied})
+        CHECK(std::error_code(static_cast<int>(transient), std::system_category()) == error_condition::transient);
+    const std::error_code hopeless(static_cast<int>(std::errc::invalid_argument), std::system_category());
+    CHECK(hopeless == error_condition::fatal);
+    CHECK(hopeless != error_condition::transient);
+    const std::error_code cancelled(static_cast<int>(std::errc::operation_canceled), std::system_category());
+    CHECK(cancelled != error_condition::fatal);
+    CHECK(cancelled != error_condition::transient);
+    CHECK(std::error_code() != error_condition::fatal);
+    CHECK(std::error_code() != error_condition::transient);
+}
