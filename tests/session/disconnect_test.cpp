@@ -234,17 +234,33 @@ TEST_CASE("disconnect: a broker whose Maximum Packet Size has no room for DISCON
     CHECK(p.sent().empty());
 }
 
-TEST_CASE("disconnect: another broker is met with a clean start, unless the session is kept", "[session]") {
-    scripted_peer p;
+TEST_CASE("disconnect: another broker is met with a clean start, even where the session is to be kept", "[session]") {
+    const bool is_kept = GENERATE(false, true);
+    scripted_peer p(is_kept ? kept_session() : test_options());
     p.connect();
     p.cut();
     p.session.server_changed();
     p.open();
     CHECK(p.sent().at(0).find(" clean_start") != std::string::npos);
-    scripted_peer kept(kept_session());
-    kept.connect();
-    kept.cut();
-    kept.session.server_changed();
-    kept.open();
-    CHECK(kept.sent().at(0).find(" clean_start") == std::string::npos);
+    p.gets(connack{});
+    p.cut();
+    p.open(); // And now that one knows the session.
+    CHECK(p.sent().at(0).find(" clean_start") == std::string::npos);
+}
+
+TEST_CASE("disconnect: a broker that is come back to, before another has answered, is asked to resume", "[session]") {
+    scripted_peer p;
+    p.connect();
+    p.publish("a", "x", qos::at_least_once);
+    (void)p.sent();
+    p.cut();
+    p.session.server_changed();
+    p.open();
+    CHECK(p.sent().at(0).find(" clean_start") != std::string::npos);
+    p.cut();
+    p.session.server_changed(false);
+    p.open();
+    CHECK(p.sent().at(0).find(" clean_start") == std::string::npos);
+    p.gets(connack{.session_present = true});
+    CHECK(p.sent() == trace{"PUBLISH dup qos=1 topic='a' id=1 payload='x' (1 bytes)"});
 }

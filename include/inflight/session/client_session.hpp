@@ -174,10 +174,10 @@ public:
         requests_.stop();
     }
 
-    /// The next connection leads to a broker that knows nothing of this session: it is begun anew there.
-    void server_changed() {
-        if (!options_.keep_session) has_state_ = false;
-    }
+    /// The next connection leads to a broker that knows nothing of this session: it is begun anew there, even
+    /// if it is to be kept, since what that broker may hold is another session of the same name. With false:
+    /// back to the one that has this session, before a CONNACK has come from another.
+    void server_changed(bool is_other = true) { is_elsewhere_ = is_other; }
 
     /// The session has been given up on purpose: the next connection begins a new one, and has not lost this.
     /// Unless it is to be kept, be it by DISCONNECT. Subscriptions are renewed all the same.
@@ -270,6 +270,7 @@ public:
 
 private:
     bool clean_start(protocol_version version) const {
+        if (is_elsewhere_) return true;
         if (options_.keep_session) return false;
         return version == protocol_version::v3_1_1 || !has_state_;
     }
@@ -352,6 +353,7 @@ private:
         tell(event::connected{&connack_, link_.version, resumed, lost});
         has_state_ = was_connected_ = true;
         is_kept_ = false;
+        is_elsewhere_ = false;
         // A CONNACK that was lost on its way may have been that of a new session, without our subscriptions.
         const bool unsure = std::exchange(unanswered_connects_, 0) > 1;
         // Before the messages: a subscription of ours may be for them.
@@ -493,6 +495,7 @@ private:
     std::size_t skip_ = 0; // Bytes of an oversized packet still to come.
     std::optional<time_point> paused_at_{};
     bool has_state_ = false;           // The broker may hold a session that is ours.
+    bool is_elsewhere_ = false;        // But not the broker that is asked next.
     unsigned unanswered_connects_ = 0; // Since the last CONNACK.
     bool was_connected_ = false;       // There has been a session, so that one can be lost.
     bool is_kept_ = false;             // By the latest DISCONNECT.
