@@ -203,6 +203,48 @@ TEST_CASE("async_client: a transient refusal is tried again until the broker acc
     CHECK_FALSE(o.error());
 }
 
+TEST_CASE("async_client: errors of the resolver are judged: a name may be known later, a service that no look-up knows never is",
+          "[async_client]") {
+    CHECK(std::error_code(asio::error::host_not_found) == error_condition::transient);
+    CHECK(std::error_code(asio::error::host_not_found_try_again) == error_condition::transient);
+    CHECK(std::error_code(asio::error::no_recovery) == error_condition::transient); // A name server that fails.
+    CHECK(std::error_code(asio::error::service_not_found) == error_condition::fatal);
+    CHECK(std::error_code(asio::error::eof) == error_condition::transient);
+    CHECK(std::error_code(asio::error::operation_aborted) != error_condition::transient);
+}
+
+TEST_CASE("async_client: what is wrong with one packet is fatal in CONNACK, and in DISCONNECT a reason to connect anew",
+          "[async_client]") {
+    const auto reason = GENERATE(reason_code::qos_not_supported, reason_code::topic_name_invalid);
+    async_fixture f;
+    async_client client(f.io, f.options(v5));
+    f.connect(client);
+    f.server.send(disconnect{.reason = reason});
+    f.server.expect_closed();
+    outcome<publish_ack> o;
+    client.async_publish({"a", "x", qos::at_least_once}, o.handler());
+    f.server.connect(refusal(reason));
+    f.wait(o);
+    CHECK(o.error() == reason);
+    CHECK(o.error() == error_condition::fatal);
+}
+
+TEST_CASE("async_client: a broker that has moved stops the client, unless there are others", "[async_client]") {
+    const bool has_others = GENERATE(true, false);
+    async_fixture f;
+    fake_server second;
+    f.shares_thread_with(second);
+    client_options options = f.options(v5);
+    if (has_others) options.brokers.push_back({"127.0.0.1", second.port()});
+    async_client client(f.io, options);
+    outcome<connect_result> o;
+    client.async_connect(o.handler());
+    f.server.connect(refusal(reason_code::server_moved));
+    if (has_others) second.connect();
+    f.wait(o);
+    CHECK(o.error() == (has_others ? std::error_code{} : make_error_code(reason_code::server_moved)));
+}
+
 TEST_CASE("async_client: retry_after_refusal may change a fatal refusal into another attempt", "[async_client]") {
     async_fixture f;
     client_options options = f.options(v5);

@@ -31,9 +31,9 @@ struct counting_transport : tcp_transport {
         tcp_transport::async_write(buffers, std::move(handler));
     }
     template <class Handler>
-    void async_open(const broker& where, Handler handler) {
+    void async_open(const broker& where, opening how, Handler handler) {
         ++opened;
-        tcp_transport::async_open(where, std::move(handler));
+        tcp_transport::async_open(where, std::move(how), std::move(handler));
     }
 };
 

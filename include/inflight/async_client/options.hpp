@@ -1,6 +1,7 @@
 // inflight/async_client/options.hpp - what a client is told beyond its session: brokers, time limits, queues.
 #pragma once
 
+#include <inflight/async_client/connection_event.hpp>
 #include <inflight/session/disconnect_options.hpp>
 #include <inflight/session/explanation.hpp>
 
@@ -15,11 +16,10 @@ constexpr std::chrono::milliseconds bounded(std::chrono::milliseconds limit) {
                       std::chrono::milliseconds(std::chrono::hours(24 * 365)));
 }
 
-/// Where a broker listens. `host` is a name, or an IPv4 or IPv6 literal, the latter with or without brackets.
-struct broker {
-    std::string host = "localhost";
-    std::uint16_t port = 1883;
-    friend bool operator==(const broker&, const broker&) = default;
+/// In which order brokers are tried.
+enum class broker_order : std::uint8_t {
+    in_turn, // As they stand in the list, and from its beginning again.
+    random,  // In an order that each client draws for itself, so that many spread over all brokers.
 };
 
 /// What becomes of QoS 0 messages when the inbound queue is full (5.0; in 3.1.1 reading always pauses).
@@ -66,14 +66,29 @@ struct oversized_message {
 };
 
 struct client_options : session_options {
-    /// Tried in turn. Going to another one begins the session anew, unless they share sessions.
+    /// When one cannot be reached, refuses or is lost, the next one is tried. Going to another one begins the
+    /// session anew there (Clean Start 1, subscriptions renewed, messages published again), unless they share
+    /// sessions, as the nodes of a cluster do.
     std::vector<broker> brokers{broker{}};
+    broker_order order = broker_order::in_turn;
     bool brokers_share_sessions = false;
+    /// 5.0: a broker may refer to others (Server Reference with 0x9C, use another server, or 0x9D, server
+    /// moved; in CONNACK or DISCONNECT). So many such references are followed in a row, at once; 0: none. Who
+    /// moved is replaced in the list; another server is used until the connection to it is lost. They get
+    /// our credentials, over the same kind of transport. When a reference is not followed, the error is the
+    /// broker's reason_code, errc::server_reference_invalid or errc::too_many_redirects, and the brokers of
+    /// the list are tried as after any other error.
+    std::size_t max_redirects = 0;
+    /// Asked before each reference is followed; false: not there. Runs with the client's I/O, must not block.
+    std::function<bool(const broker&)> accept_redirect{};
     /// Empty: 5.0, falling back to 3.1.1 when a broker refuses it or closes in answer to its CONNECT.
     std::optional<protocol_version> version{};
 
     /// For all of resolving, connecting, handshakes and CONNACK together.
     std::chrono::milliseconds connect_timeout{10'000};
+    /// A host may have several addresses, of IPv6 and IPv4: when one has not answered for so long, the next
+    /// is tried as well, and the first to answer is taken (RFC 8305, "happy eyeballs").
+    std::chrono::milliseconds address_delay{250};
     /// Wait before reconnecting: the first time, and the longest; doubled each time. Give or take a quarter.
     std::chrono::milliseconds reconnect_delay{1'000};
     std::chrono::milliseconds max_reconnect_delay{120'000};
@@ -90,6 +105,8 @@ struct client_options : session_options {
     /// or not.
     std::function<void(const connect_result&)> on_connected{};
     std::function<void(const disconnect_result&)> on_disconnected{};
+    /// In the same way: every step on the way to a connection, and what becomes of it.
+    std::function<void(const connection_event&)> on_connection_event{};
     /// In the same way: every answer to renewed subscriptions, and every message that is too large.
     std::function<void(const resubscribe_result&)> on_resubscribed{};
     std::function<void(const oversized_message&)> on_oversized{};
@@ -116,6 +133,14 @@ struct client_options : session_options {
         session_expiry = expiry;
         return *this;
     }
+};
+
+/// How a transport is to be opened.
+struct opening {
+    std::size_t first_address = 0; // Of several, the one to begin with: the nth, or as many beyond the last.
+    std::chrono::milliseconds address_delay{250}; // Then the next one is tried as well.
+    /// Told of each step, with step, address and error; empty: nobody wants to know.
+    std::function<void(connection_event)> tell{};
 };
 
 /// A filter to subscribe to, with its options.

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <inflight/async_client/backoff.hpp>
+#include <inflight/async_client/broker_list.hpp>
 #include <inflight/async_client/context_clients.hpp>
 #include <inflight/async_client/core.hpp>
+#include <inflight/async_client/redirect.hpp>
 
 #include <atomic>
 
@@ -52,10 +54,8 @@ public:
     void set_brokers(std::vector<broker> brokers) {
         const lock_type lock(this->mutex_);
         if (brokers == this->options_.brokers) return;
-        this->options_.brokers = std::move(brokers);
-        broker_ = 0;
-        agreed_version_.reset(); // The others may speak another one, and know nothing of the session.
-        if (!this->options_.brokers_share_sessions) this->session_.server_changed();
+        brokers_.set(std::move(brokers));
+        agreed_version_.reset(); // The others may speak another one.
     }
 
     void set_reconnect_delay(std::chrono::milliseconds first, std::chrono::milliseconds greatest) {
@@ -154,8 +154,9 @@ private:
     static client_options prepare(client_options options) {
         if (options.brokers.empty()) options.brokers = {broker{}};
         for (auto* limit :
-             {&options.connect_timeout, &options.reconnect_delay, &options.max_reconnect_delay,
-              &options.stable_after, &options.drain_timeout, &options.ack_timeout, &options.ping_timeout})
+             {&options.connect_timeout, &options.address_delay, &options.reconnect_delay,
+              &options.max_reconnect_delay, &options.stable_after, &options.drain_timeout,
+              &options.ack_timeout, &options.ping_timeout})
             *limit = bounded(*limit);
         const std::uint64_t seed = options.seed ? *options.seed : std::random_device{}();
         options.seed = seed;
@@ -197,16 +198,28 @@ private:
         is_leaving_ = false;
         this->final_error_ = {};
         was_connected_ = false;
-        if (!agreed_version_) this->preferred_ = this->options_.version.value_or(protocol_version::v5);
+        brokers_.begin(this->options_.order, random_);
+        this->preferred_ = first_version();
         this->post([this] {
             const lock_type l(this->mutex_);
             if (state_ == state::waiting) attempt();
         });
     }
 
+    // The next broker knows nothing of the session, and may speak another version.
+    bool is_elsewhere() const {
+        return brokers_.is_elsewhere() && !this->options_.brokers_share_sessions;
+    }
+
+    protocol_version first_version() const {
+        if (agreed_version_ && !is_elsewhere()) return *agreed_version_;
+        return this->options_.version.value_or(protocol_version::v5);
+    }
+
     // One attempt: a transport, then CONNECT, until CONNACK or the time limit.
     void attempt() {
         state_ = state::opening;
+        this->session_.server_changed(is_elsewhere());
         const std::uint64_t attempt = ++attempt_;
         last_ = {};
         last_.version = this->preferred_;
@@ -214,12 +227,32 @@ private:
         version_refused_ = is_connect_bad_ = false;
         opening_ = std::make_shared<Transport>(this->executor_);
         arm(this->options_.connect_timeout, [this, attempt] { on_attempt_timeout(attempt); });
-        opening_->start_at(failures_);
-        opening_->async_open(this->options_.brokers[broker_ % this->options_.brokers.size()],
+        opening_->async_open(brokers_.current(), how_to_open(),
                              [self = self_ptr(), attempt, t = opening_](std::error_code error) {
                                  const lock_type l(self->mutex_);
                                  if (attempt == self->attempt_ && t == self->opening_) self->on_open(error);
                              });
+    }
+
+    // A host that is not reached is begun with at another of its addresses.
+    opening how_to_open() {
+        opening how{.first_address = failures_, .address_delay = this->options_.address_delay};
+        if (this->options_.on_connection_event)
+            how.tell = [self = self_ptr(), where = brokers_.current()](connection_event e) {
+                e.where = where;
+                self->tell(std::move(e));
+            };
+        return how;
+    }
+
+    void tell(connection_event e) {
+        if (!this->options_.on_connection_event) return;
+        e.time = clock::now();
+        this->call(this->options_.on_connection_event, std::move(e));
+    }
+    void tell_step(connection_step step, std::error_code error = {}, std::chrono::milliseconds wait = {}) {
+        if (this->options_.on_connection_event)
+            tell({.step = step, .where = brokers_.current(), .error = error, .wait = wait});
     }
 
     void on_open(std::error_code error) {
@@ -229,6 +262,7 @@ private:
             return on_lost(error);
         }
         state_ = state::open;
+        tell_step(connection_step::connected);
         is_connect_bad_ = this->opened(std::move(t), this->preferred_) != errc::none;
     }
 
@@ -249,6 +283,8 @@ private:
         connected_at_ = clock::now();
         was_connected_ = true;
         failures_ = 0;
+        brokers_.connected();
+        tell_step(connection_step::accepted);
         agreed_version_ = e.version;
         this->preferred_ = e.version;
         last_ = {};
@@ -269,6 +305,7 @@ private:
         version_refused_ = e.version_refused;
         last_.return_code = connack_byte(e.connack->reason, e.version);
         keep_words(e.connack->props);
+        tell_step(connection_step::refused, last_.error);
     }
 
     void on_server_disconnect(const event::disconnected& e) override {
@@ -330,49 +367,97 @@ private:
         const bool had_connack = state_ == state::open && connected_at_.has_value();
         const bool saw_transport = state_ == state::open;
         if (!had_connack) ++failures_;
-        if (had_connack && clock::now() - *connected_at_ >= this->options_.stable_after) backoff_.reset();
+        if (had_connack && clock::now() - *connected_at_ >= this->options_.stable_after) {
+            backoff_.reset();
+            brokers_.forget_hops();
+        }
         connected_at_.reset();
         if (last_.error) error = last_.error; // What the broker said says more.
         if (!error) error = errc::connection_lost;
         last_.error = error;
 
         if (stopping_ == stopping::saying_goodbye) return stop_connecting({}, had_connack);
+        tell_step(connection_step::lost, error);
         if (!had_connack && saw_transport && other_version()) return attempt();
+        if (may_be_redirected(error)) return ask_where_to(had_connack);
+        retry_or_stop(had_connack);
+    }
+
+    void retry_or_stop(bool had_connack) {
+        const std::error_code error = last_.error;
         const bool gives_up = !was_connected_ && !this->options_.retry_first_connection;
-        const bool fatal = is_fatal(error) || is_connect_bad_;
+        const bool fatal = is_fatal(error, had_connack);
         if (gives_up || (fatal && !this->options_.retry_after_refusal))
             return stop_connecting(error, had_connack);
         state_ = state::waiting;
-        if (fatal) ask_user(error, had_connack);
-        else wait_for_next_attempt(error, had_connack);
+        if (!fatal) return wait_for_next_attempt(error, had_connack);
+        ask([this, error] { return this->options_.retry_after_refusal(error); },
+            [this, error, had_connack](bool tries_again) {
+                if (tries_again) wait_for_next_attempt(error, had_connack);
+                else stop_connecting(error, had_connack);
+            });
     }
 
-    // The hook is the user's code, so it runs without the lock. If something else happens meanwhile, that
-    // counts.
-    void ask_user(std::error_code error, bool had_connack) {
-        this->post([this, error, had_connack, attempt = attempt_] {
+    // A hook is the user's code, so it runs without the lock. If something else happens meanwhile, that
+    // counts, and not its answer.
+    template <class Question, class F>
+    void ask(Question question, F then) {
+        this->post([this, question, then, attempt = attempt_] {
             const auto is_over = [&] { return state_ != state::waiting || attempt_ != attempt; };
             {
                 const lock_type l(this->mutex_);
                 if (is_over()) return;
             }
-            const bool tries_again = this->options_.retry_after_refusal(error);
+            const auto answer = question();
             const lock_type l(this->mutex_);
-            if (is_over()) return;
-            if (tries_again) wait_for_next_attempt(error, had_connack);
-            else stop_connecting(error, had_connack);
+            if (!is_over()) then(answer);
         });
+    }
+
+    bool may_be_redirected(std::error_code error) const {
+        return this->options_.max_redirects != 0 && names_other_server(last_.reason) && error == last_.reason;
+    }
+
+    void ask_where_to(bool had_connack) {
+        const auto to = parse_server_reference(last_.server_reference, brokers_.current().port);
+        if (!to || brokers_.hops() >= this->options_.max_redirects) {
+            last_.error = to ? errc::too_many_redirects : to.error();
+            return retry_or_stop(had_connack);
+        }
+        if (!this->options_.accept_redirect) return follow(*to, had_connack);
+        state_ = state::waiting;
+        ask(
+            [this, all = *to] {
+                auto accepted = all;
+                std::erase_if(accepted,
+                              [this](const broker& b) { return !this->options_.accept_redirect(b); });
+                return accepted;
+            },
+            [this, had_connack](const std::vector<broker>& accepted) { follow(accepted, had_connack); });
+    }
+
+    void follow(const std::vector<broker>& to, bool had_connack) {
+        if (to.empty()) return retry_or_stop(had_connack); // The user said no to all.
+        if (stopping_ == stopping::draining && is_drained()) return stop_connecting({}, had_connack);
+        if (had_connack) tell_disconnected(last_.error, false);
+        brokers_.redirect(to, last_.reason == reason_code::server_moved);
+        tell_step(connection_step::redirected);
+        this->preferred_ = first_version();
+        attempt();
     }
 
     void wait_for_next_attempt(std::error_code error, bool had_connack) {
         if (stopping_ == stopping::draining && is_drained()) return stop_connecting({}, had_connack);
         if (had_connack) tell_disconnected(error, false);
         if (std::exchange(reconnects_at_once_, false)) return attempt();
-        if (this->options_.brokers.size() > 1) {
-            ++broker_;
-            if (!this->options_.brokers_share_sessions) this->session_.server_changed();
+        brokers_.forget_hops();
+        if (brokers_.has_others()) {
+            brokers_.advance();
+            this->preferred_ = first_version();
         }
-        arm(backoff_.next(random_), [this] {
+        const auto wait = backoff_.next(random_);
+        tell_step(connection_step::waiting, {}, wait);
+        arm(wait, [this] {
             if (state_ == state::waiting) attempt();
         });
     }
@@ -380,7 +465,7 @@ private:
     // Until a first CONNACK has come, the versions alternate: 5.0, then 3.1.1 at once, then, after a
     // wait, 5.0 again.
     bool other_version() {
-        if (agreed_version_ || this->options_.version) return false;
+        if ((agreed_version_ && !is_elsewhere()) || this->options_.version) return false;
         const bool closed = last_.error == asio::error::eof || last_.error == asio::error::connection_reset ||
                             last_.error == errc::version_refused || last_.error == asio::error::broken_pipe;
         if (!version_refused_ && !closed) return false;
@@ -389,20 +474,14 @@ private:
         return was_v5;
     }
 
-    static bool is_fatal(std::error_code error) {
-        if (error.category() != reason_category()) return false;
-        switch (static_cast<reason_code>(error.value())) {
-            case reason_code::unsupported_protocol_version:
-            case reason_code::client_identifier_not_valid:
-            case reason_code::bad_user_name_or_password:
-            case reason_code::not_authorized:
-            case reason_code::banned:
-            case reason_code::bad_authentication_method:
-            case reason_code::session_taken_over:
-            case reason_code::malformed_packet:
-            case reason_code::protocol_error: return true;
-            default: return false;
-        }
+    // Whether there is nothing to be hoped from another attempt. What is wrong with one broker's address says
+    // nothing of the others, and bad bytes from a broker nothing of its next ones.
+    bool is_fatal(std::error_code error, bool had_connack) const {
+        if (is_connect_bad_) return true;
+        if (error != error_condition::fatal || error.category() == protocol_category()) return false;
+        if (error.category() != reason_category() || error == reason_code::server_moved)
+            return !brokers_.has_others();
+        return !had_connack || !is_about_packet(last_.reason);
     }
 
     void stop_connecting(std::error_code error, bool had_connack) {
@@ -413,6 +492,7 @@ private:
         drain_timer_.cancel();
         attempt_timer_.cancel();
         this->final_error_ = error ? error : make_error_code(errc::not_connected);
+        tell_step(connection_step::stopped, error);
         this->session_.session_ended(); // A later connection begins anew: what is open is given up here.
         const std::size_t left = this->session_.unsettled();
         this->abandon(this->final_error_); // Before the end is told: who has heard that listens no longer.
@@ -485,7 +565,7 @@ private:
     transport_ptr opening_{};
     std::uint64_t attempt_ = 0; // Handlers of an earlier attempt find another number.
     std::uint64_t limited_ = 0; // The connection whose last bytes have a time limit.
-    std::size_t broker_ = 0;
+    broker_list brokers_{this->options_.brokers};
     std::size_t failures_ = 0;                         // Attempts without a CONNACK, in a row.
     bool is_connect_bad_ = false;                      // Our own CONNECT cannot be encoded.
     bool version_refused_ = false;                     // By the attempt that is under way.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <inflight/async_client/handler_memory.hpp>
+#include <inflight/async_client/happy_eyeballs.hpp>
 #include <inflight/async_client/options.hpp>
 #include <inflight/async_client/resolver.hpp>
 
@@ -14,8 +15,7 @@ namespace inflight {
 
 /// What a client needs of a transport. One object is one connection; its handlers run on its executor and are
 /// called exactly once, unless the object is destroyed first.
-///   start_at(n)                                     of several addresses, which to begin with
-///   async_open(broker, void(error_code))            resolves, connects, shakes hands
+///   async_open(broker, opening, void(error_code))   resolves, connects, shakes hands
 ///   async_read(void(error_code, string_view))       some bytes, good during the call only
 ///   async_write(buffers, void(error_code, size_t))  some of the bytes, which stay where they are meanwhile
 ///   shutdown()                                      no more writing; the peer reads an end of file
@@ -27,24 +27,26 @@ public:
     using timer_type = asio::steady_timer;
 
     explicit tcp_transport(const asio::any_io_executor& executor) : socket_(executor), resolver_(executor) {}
-
-    /// Begins with the nth address of a host, since an address that never answers takes all the time there
-    /// is.
-    void start_at(std::size_t n) { first_ = n; }
+    tcp_transport(const tcp_transport&) = delete;
+    tcp_transport& operator=(const tcp_transport&) = delete;
+    ~tcp_transport() {
+        if (const auto c = connecting_.lock()) c->abandon();
+    }
 
     using open_handler = std::function<void(std::error_code)>;
 
-    void async_open(const broker& where, open_handler handler) {
+    void async_open(const broker& where, opening how, open_handler handler) {
         std::string host = where.host;
         if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
         std::error_code not_literal;
         const auto address = asio::ip::make_address(host, not_literal);
-        if (!not_literal) return connect({{address, where.port}}, std::move(handler));
+        if (!not_literal) return connect({{address, where.port}}, std::move(how), std::move(handler));
+        if (how.tell) how.tell({.step = connection_step::resolving});
         resolver_.resolve(std::move(host), where.port,
-                          [this, handler = std::move(handler)](std::error_code error,
-                                                               detached_resolver::endpoints found) {
+                          [this, how = std::move(how), handler = std::move(handler)](
+                              std::error_code error, const detached_resolver::endpoints& found) {
                               if (error) return handler(error);
-                              connect(std::move(found), handler);
+                              connect(found, how, handler);
                           });
     }
 
@@ -73,10 +75,10 @@ public:
     }
 
     void close() {
-        is_closed_ = true;
         resolver_.cancel();
         std::error_code ignored;
         socket_.close(ignored);
+        if (const auto c = connecting_.lock()) c->close();
     }
 
 private:
@@ -85,35 +87,43 @@ private:
         return asio::bind_allocator(detail::handler_allocator<void>(memory), std::move(handler));
     }
 
-    void connect(detached_resolver::endpoints endpoints, open_handler handler) {
-        endpoints_ = std::move(endpoints);
-        connect_next(asio::error::not_found, std::move(handler));
+    // A host that has addresses, of which one takes TCP and then is silent, gets them in another order the
+    // next time.
+    void connect(const detached_resolver::endpoints& found, opening how, open_handler handler) {
+        auto all = detail::interleaved(found);
+        if (all.empty()) return handler(asio::error::not_found);
+        const auto first = static_cast<std::ptrdiff_t>(how.first_address % all.size());
+        std::rotate(all.begin(), all.begin() + first, all.end());
+        detail::happy_eyeballs::listener tell;
+        if (how.tell)
+            tell = [tell_user = std::move(how.tell)](const auto& address, std::error_code error) {
+                tell_user({.step = error ? connection_step::address_failed : connection_step::connecting,
+                           .address = text_of(address),
+                           .error = error});
+            };
+        const auto c = std::make_shared<detail::happy_eyeballs>(socket_.get_executor(), std::move(all),
+                                                                how.address_delay, std::move(tell));
+        connecting_ = c;
+        c->start([this, handler = std::move(handler)](std::error_code error, asio::ip::tcp::socket winner) {
+            if (error) return handler(error);
+            socket_ = std::move(winner);
+            std::error_code e; // A transport without this option works, only slower.
+            socket_.set_option(asio::ip::tcp::no_delay(true), e);
+            socket_.non_blocking(true, e);
+            handler(e);
+        });
     }
 
-    // The next address, now that the one before has failed. (asio::async_connect does the same, but costs the
-    // compiler several times as much.)
-    void connect_next(std::error_code error, open_handler handler) {
-        if (is_closed_) return handler(asio::error::operation_aborted);
-        if (tried_ == endpoints_.size()) return handler(error);
-        std::error_code ignored;
-        socket_.close(ignored); // It may be of the other family.
-        socket_.async_connect(endpoints_[(first_ + tried_++) % endpoints_.size()],
-                              [this, handler = std::move(handler)](std::error_code failure) mutable {
-                                  if (failure || is_closed_) return connect_next(failure, std::move(handler));
-                                  std::error_code e; // A transport without this option works, only slower.
-                                  socket_.set_option(asio::ip::tcp::no_delay(true), e);
-                                  socket_.non_blocking(true, e);
-                                  handler(e);
-                              });
+    static std::string text_of(const asio::ip::tcp::endpoint& where) {
+        const std::string address = where.address().to_string();
+        return (where.address().is_v6() ? '[' + address + ']' : address) + ':' + std::to_string(where.port());
     }
 
     detail::handler_memory reading_{}, writing_{};
     asio::ip::tcp::socket socket_;
     detached_resolver resolver_;
-    detached_resolver::endpoints endpoints_{};
-    std::size_t first_ = 0; // Of the addresses, the one to begin with.
-    std::size_t tried_ = 0; // How many of them.
-    bool is_closed_ = false;
+    // Owned by its own operations, which end with the execution context: its handler may own this transport.
+    std::weak_ptr<detail::happy_eyeballs> connecting_{};
 };
 
 } // namespace inflight

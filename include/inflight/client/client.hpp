@@ -93,15 +93,27 @@ public:
 
     /// Connects, and keeps connected from then on. Returns when CONNACK has come and on_connect has returned:
     /// on the loop if one runs, else on this thread. An error if the broker refuses (a reason_code;
-    /// on_connect is called with it) or cannot be reached; then no other attempt is made, unless
-    /// `retry_first_connection`. `keep_alive` in seconds.
+    /// on_connect is called with it) or cannot be reached (errc::connect_timeout, an error of the system or
+    /// the resolver, or of the codec if the broker does not speak MQTT); then no other attempt is made,
+    /// unless `retry_first_connection`. Also errc::invalid_argument (no host, keep alive above 65,535
+    /// seconds), errc::empty_client_id (keep_session needs one), errc::already_running (connected, or
+    /// connecting), errc::would_deadlock inside a callback, errc::shutting_down. `keep_alive` in seconds.
     std::error_code connect(std::string host, std::uint16_t port = 1883,
                             std::chrono::seconds keep_alive = std::chrono::seconds(60),
                             bool retry_first_connection = false);
 
-    /// Connects in the background, and tries until it succeeds or the broker refuses for good. Messages
-    /// published before the CONNACK are queued.
+    /// The same with several brokers: `order`, `brokers_share_sessions` and all else that client_options says
+    /// of them holds here too. errc::invalid_argument if there is none, or one without a name.
+    std::error_code connect(std::vector<broker> brokers,
+                            std::chrono::seconds keep_alive = std::chrono::seconds(60),
+                            bool retry_first_connection = false);
+
+    /// Connects in the background, and tries until it succeeds or the broker refuses for good, which
+    /// on_connect tells. Messages published before the CONNACK are queued. Errors at once as of connect():
+    /// errc::invalid_argument, errc::empty_client_id, errc::already_running.
     std::error_code connect_async(std::string host, std::uint16_t port = 1883,
+                                  std::chrono::seconds keep_alive = std::chrono::seconds(60));
+    std::error_code connect_async(std::vector<broker> brokers,
                                   std::chrono::seconds keep_alive = std::chrono::seconds(60));
 
     /// Drops the connection, if there is one, and connects anew to the same broker. Does not wait for it.
@@ -198,8 +210,7 @@ public:
 
 private:
     static client_options options_for(std::string client_id);
-    std::error_code begin_connect(std::string host, std::uint16_t port, std::chrono::seconds keep_alive,
-                                  bool retry);
+    std::error_code begin_connect(std::vector<broker> brokers, std::chrono::seconds keep_alive, bool retry);
     std::error_code wait_for_connect();
     void on_publish_outcome(std::function<void(const publish_outcome&)> f);
 

@@ -165,6 +165,13 @@ private:
                 guard([&] { tries_again = hook(error); });
                 return tries_again;
             };
+        if (o.accept_redirect)
+            o.accept_redirect = [this, hook = std::move(o.accept_redirect)](const broker& to) {
+                bool is_accepted = false;
+                guard([&] { is_accepted = hook(to); });
+                return is_accepted;
+            };
+        guard_hook(o.on_connection_event);
         guard_hook(o.on_connected);
         guard_hook(o.on_disconnected);
         guard_hook(o.on_resubscribed);

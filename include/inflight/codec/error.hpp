@@ -31,6 +31,7 @@ enum class errc {
     server_disconnected, version_refused, not_connected, session_lost, downgraded_qos, message_expired,
     message_dropped, queue_full, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow,
     shutting_down, would_deadlock, timed_out, already_running, not_running, invalid_argument, not_supported,
+    server_reference_invalid, too_many_redirects,
 };
 
 struct errc_row {
@@ -112,13 +113,15 @@ inline constexpr auto errc_table = [] {
         {errc::not_running, rc::success, "", "not running"},
         {errc::invalid_argument, rc::success, "", "argument out of range"},
         {errc::not_supported, rc::success, "", "not supported by the protocol version in use"},
+        {errc::server_reference_invalid, rc::success, "", "broker refers to another one, but not in a form that can be read"},
+        {errc::too_many_redirects, rc::success, "", "brokers refer to one another too many times in a row"},
     });
 }();
 
 static_assert([] {
     for (std::size_t i = 0; i != errc_table.size(); ++i)
         if (errc_table[i].code != static_cast<errc>(i)) return false;
-    return errc_table.size() == static_cast<std::size_t>(errc::not_supported) + 1;
+    return errc_table.size() == static_cast<std::size_t>(errc::too_many_redirects) + 1;
 }(), "errc_table has one row per errc, in order");
 
 constexpr const errc_row& row(errc code) { return errc_table[static_cast<std::size_t>(code)]; }

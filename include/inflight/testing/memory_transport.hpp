@@ -25,9 +25,8 @@ public:
     memory_transport& operator=(const memory_transport&) = delete;
     ~memory_transport() { connection_->abandon(); }
 
-    void start_at(std::size_t) {} // A name has one address.
-
-    template <class Handler> void async_open(const broker& where, Handler handler) {
+    /// A name has one address.
+    template <class Handler> void async_open(const broker& where, const opening&, Handler handler) {
         connection_->open(hub_.find(where.host), std::move(handler));
     }
 

@@ -169,14 +169,24 @@ INFLIGHT_DECL void client::manual_ack_set(bool manual) {
 
 INFLIGHT_DECL std::error_code client::connect(std::string host, std::uint16_t port,
                                               std::chrono::seconds keep_alive, bool retry_first_connection) {
+    return connect(std::vector<broker>{{std::move(host), port}}, keep_alive, retry_first_connection);
+}
+
+INFLIGHT_DECL std::error_code client::connect(std::vector<broker> brokers, std::chrono::seconds keep_alive,
+                                              bool retry_first_connection) {
     if (loop_->in_callback()) return errc::would_deadlock;
-    if (const auto bad = begin_connect(std::move(host), port, keep_alive, retry_first_connection)) return bad;
+    if (const auto bad = begin_connect(std::move(brokers), keep_alive, retry_first_connection)) return bad;
     return wait_for_connect();
 }
 
 INFLIGHT_DECL std::error_code client::connect_async(std::string host, std::uint16_t port,
                                                     std::chrono::seconds keep_alive) {
-    return begin_connect(std::move(host), port, keep_alive, true);
+    return connect_async(std::vector<broker>{{std::move(host), port}}, keep_alive);
+}
+
+INFLIGHT_DECL std::error_code client::connect_async(std::vector<broker> brokers,
+                                                    std::chrono::seconds keep_alive) {
+    return begin_connect(std::move(brokers), keep_alive, true);
 }
 
 INFLIGHT_DECL std::error_code client::reconnect() {
@@ -321,9 +331,12 @@ INFLIGHT_DECL client_options client::options_for(std::string client_id) {
     return o;
 }
 
-INFLIGHT_DECL std::error_code client::begin_connect(std::string host, std::uint16_t port,
+INFLIGHT_DECL std::error_code client::begin_connect(std::vector<broker> brokers,
                                                     std::chrono::seconds keep_alive, bool retry) {
-    if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || host.empty()) return errc::invalid_argument;
+    const auto is_nameless = [](const broker& b) { return b.host.empty(); };
+    const bool is_complete =
+        !brokers.empty() && std::none_of(brokers.begin(), brokers.end(), is_nameless);
+    if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || !is_complete) return errc::invalid_argument;
     if (!loop_->impl().is_keepable()) return errc::empty_client_id;
     if (!loop_->impl().is_idle()) return errc::already_running;
     if (const auto error = loop_->start_io()) return error;
@@ -334,7 +347,7 @@ INFLIGHT_DECL std::error_code client::begin_connect(std::string host, std::uint1
         ++loop_->queue.connects;
     }
     loop_->impl().with_session([&](auto& s, time_point) { s.set_keep_alive(keep_alive); });
-    loop_->impl().set_brokers({broker{std::move(host), port}});
+    loop_->impl().set_brokers(std::move(brokers));
     loop_->impl().set_retry_first_connection(retry);
     loop_->impl().connect();
     return {};
