@@ -94,3 +94,28 @@ TEST_CASE("client: what accept_redirect throws goes to on_exception, and the ref
     thrown.wait_for(1);
     CHECK(second.accepted() == 0);
 }
+
+TEST_CASE("client: statistics and the limits of the server can be asked for from any thread, in callbacks too", "[client]") {
+    fake_server server;
+    client c(test_options());
+    watched<client_statistics> seen;
+    c.on_connect([&](const connect_result&) { seen.change([&](client_statistics& s) { s = c.statistics(); }); });
+    c.loop_start();
+    auto connected = std::async(std::launch::async, [&] { return c.connect(here, server.port()); });
+    properties<packet_type::connack> props;
+    props.set<property_id::maximum_packet_size>(1000).set<property_id::receive_maximum>(7);
+    server.connect(connack{.props = props});
+    CHECK_FALSE(connected.get());
+    CHECK(seen.now().connections == 1);
+    CHECK(c.server_limits().maximum_packet_size == 1000);
+    CHECK(c.server_limits().receive_maximum == 7);
+    REQUIRE(c.publish("a", "x", qos::at_least_once));
+    server.expect("PUBLISH");
+    server.send(puback{.id = id(1), .reason = reason_code::quota_exceeded});
+    (void)c.wait_for_publish(1, patience);
+    const client_statistics now = c.statistics();
+    CHECK(now.messages_sent == 1);
+    CHECK(now.refused == 1);
+    CHECK(now.acknowledgement.samples == 1);
+    CHECK(now.acknowledgement.last > 0ns);
+}

@@ -262,5 +262,5 @@ TEST_CASE("disconnect: a broker that is come back to, before another has answere
     p.open();
     CHECK(p.sent().at(0).find(" clean_start") == std::string::npos);
     p.gets(connack{.session_present = true});
-    CHECK(p.sent() == trace{"PUBLISH dup qos=1 topic='a' id=1 payload='x' (1 bytes)"});
+    CHECK(p.sent() == trace{"PUBLISH qos=1 dup topic='a' id=1 payload='x' (1 byte)"});
 }

@@ -16,8 +16,10 @@ namespace inflight {
 /// waiting for the operation and hurts nothing else: a message that was accepted is still sent, and sent
 /// again. As everywhere in Asio, a cancellation signal must not be emitted while the initiating function or
 /// the handler runs: emit it on the handler's executor. Handlers are never called before the initiating
-/// function has returned. All operations complete with errc::shutting_down when the client is destroyed, and
-/// with the error that stopped it when it is stopped.
+/// function has returned. All operations complete with errc::shutting_down when the client is destroyed, with
+/// the error that stopped it when it is stopped (that of async_connect), and with errc::not_connected after
+/// async_disconnect; only other errors are told below. Each compares with error_condition::fatal or
+/// ::transient, which says whether to try again.
 ///
 /// Thread safety: one thread, or one strand, at a time - that of the executor - unless Mutex is a real one.
 template <class Transport, session_store Store = memory_store, class Mutex = detail::null_mutex>
@@ -45,8 +47,13 @@ public:
     ///
     /// Handler signature: void(std::error_code, connect_result).
     /// Completes: when the first CONNACK has come, or when connecting has been given up.
-    /// Errors: a reason_code when the broker refuses for good; with retry_first_connection false also
-    /// whatever made the first attempt fail; errc::already_running when connected.
+    /// Errors: a reason_code when the broker refuses for good; errc::empty_client_id (keep_session needs a
+    /// client_id) and others of a CONNECT that cannot be encoded; an error of the system or the resolver that
+    /// no repetition will cure; errc::already_running when connected. With retry_first_connection false also
+    /// whatever else made the first attempt fail: any reason_code, errc::connect_timeout,
+    /// errc::server_reference_invalid, errc::too_many_redirects, any error of the system, the resolver and
+    /// the transport (asio::error::eof, connection_refused, host_not_found ...), any errc of bytes that are
+    /// not MQTT.
     /// Cancellation: stops waiting; the client goes on connecting.
     template <class CompletionToken>
     auto async_connect(CompletionToken&& token) {
@@ -55,7 +62,8 @@ public:
     }
 
     /// Publishes at once, or when connected. The message is kept until it is acknowledged, and the caller not
-    /// told. Never waits: with queue_policy::wait a full queue refuses.
+    /// told. Never waits: with queue_policy::wait a full queue refuses. What is refused has no other trace
+    /// than the publish_status that is returned.
     publish_result publish(const message& m) { return impl_->publish(m.packet(), 0); }
     publish_result publish(std::string_view topic, bytes_view payload, qos level = qos::at_most_once,
                            bool retain = false, const properties<packet_type::publish>& props = {}) {
@@ -75,7 +83,9 @@ public:
     /// errc::retain_not_supported also when that shows only later, on the next connection. A reason_code:
     /// the broker refuses the message. errc::message_expired, errc::message_dropped (by
     /// on_full_queue), errc::session_lost (with lost_session_policy::fail), errc::connection_lost (QoS 0),
-    /// errc::downgraded_qos (delivered, but only at least once).
+    /// errc::qos_not_supported, errc::retain_not_supported, errc::packet_too_large (accepted while there was
+    /// no connection, and the broker does not take it), errc::downgraded_qos (delivered, but only at least
+    /// once).
     /// Cancellation: stops waiting; the message goes its way. One that still waits for room is not published.
     template <class CompletionToken>
     auto async_publish(message&& m, CompletionToken&& token) {
@@ -105,9 +115,10 @@ public:
     /// Handler signature: void(std::error_code, subscribe_ack).
     /// Completes: with SUBACK; when there is no connection, after one has been made.
     /// Errors: a reason_code when the broker refuses every filter; errc::topic_empty, errc::filter_invalid,
-    /// errc::shared_no_local ... when the request is not valid; errc::wildcards_not_supported,
+    /// errc::not_utf8, errc::field_too_long, errc::empty_list, errc::shared_no_local, errc::packet_too_large
+    /// or of a property when the request is not valid; errc::wildcards_not_supported,
     /// errc::shared_not_supported, errc::subscription_identifiers_not_supported when the broker has not got
-    /// the feature.
+    /// the feature; errc::packet_ids_exhausted.
     /// Cancellation: stops waiting; the subscription is made all the same.
     template <class CompletionToken>
     auto async_subscribe(std::string filter, qos level, CompletionToken&& token) {
@@ -133,8 +144,9 @@ public:
     ///
     /// Handler signature: void(std::error_code, subscribe_ack). In 3.1.1 the answer holds no codes.
     /// Completes: with UNSUBACK; when there is no connection, after one has been made.
-    /// Errors: a reason_code when the broker refuses every filter; errc::filter_invalid ... when the request
-    /// is not valid.
+    /// Errors: a reason_code when the broker refuses every filter; errc::topic_empty, errc::filter_invalid,
+    /// errc::not_utf8, errc::field_too_long, errc::empty_list, errc::packet_too_large when the request is not
+    /// valid; errc::packet_ids_exhausted.
     /// Cancellation: stops waiting; the subscription is ended all the same.
     template <class CompletionToken>
     auto async_unsubscribe(std::vector<std::string> filters, CompletionToken&& token) {
@@ -270,8 +282,10 @@ public:
     std::size_t unsettled() {
         return impl_->ask_session([](auto& session) { return session.unsettled(); });
     }
+    /// Numbers: what waits, what has been sent, received, repeated and dropped, how long answers take.
+    client_statistics statistics() { return impl_->statistics(); }
     /// QoS 0 messages that came while the inbound queue was full.
-    std::uint64_t dropped_messages() { return impl_->dropped_messages(); }
+    std::uint64_t dropped_messages() { return statistics().inbound_dropped; }
 
     /// Records of the store that have been damaged: left out, and left in the store.
     std::size_t damaged_records() {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <inflight/async_client/pump.hpp>
+#include <inflight/async_client/statistics.hpp>
 
 #include <asio/dispatch.hpp>
 
@@ -37,6 +38,7 @@ public:
         const time_point now = p.props.empty() ? this->turn_time() : clock::now(); // It may have an expiry.
         const publish_result r = session_.publish(p, tag, preferred_, now);
         if (r) schedule_flush();
+        else ++rejected_;
         return r;
     }
 
@@ -56,7 +58,7 @@ public:
         if (blocked_.empty()) r = session_.publish(p, op->tag(), preferred_, clock::now());
         if (must_wait(r)) wait_for_room(op, own(p));
         else if (r) wait_in_session(op, packet_id{r.mid});
-        else return op->complete(to_errc(r.status));
+        else return ++rejected_, op->complete(to_errc(r.status));
         schedule_flush();
     }
 
@@ -146,9 +148,10 @@ public:
         options_.manual_ack = manual;
     }
 
-    std::uint64_t dropped_messages() {
+    client_statistics statistics() {
         const lock_type lock(mutex_);
-        return dropped_;
+        return {session_.statistics(), inbound_.size(), inbound_.bytes(), rejected_,    dropped_,
+                oversized_,            bytes_sent_,     bytes_received_,  connections_, failed_attempts_};
     }
 
 protected:
@@ -213,10 +216,11 @@ protected:
 
     const std::shared_ptr<completion_queue<Mutex>> completions_;
     protocol_version preferred_ = protocol_version::v5; // What is not connected yet is checked against it.
+    std::uint64_t connections_ = 0, failed_attempts_ = 0;
     std::error_code final_error_{}; // Why there will be no connection any more, unless one is asked for anew.
 
 private:
-    using base::inbound_, base::receivers_, base::router_;
+    using base::inbound_, base::receivers_, base::router_, base::bytes_sent_, base::bytes_received_;
 
     result<packet_id> ask(const subscribe& p, operation tag) {
         return session_.subscribe(p, tag, preferred_);
@@ -256,7 +260,7 @@ private:
             const auto r = session_.publish(b.what.packet(), b.op->tag(), preferred_, now);
             if (must_wait(r)) return;
             if (r) *b.id = packet_id{r.mid};
-            else b.op->complete(to_errc(r.status));
+            else ++rejected_, b.op->complete(to_errc(r.status));
         }
     }
 
@@ -279,6 +283,7 @@ private:
     void on(event::refused& e) { on_refusal(e); }
     void on(event::disconnected& e) { on_server_disconnect(e); }
     void on(event::oversized& e) {
+        ++oversized_;
         oversized_message m{std::string(e.topic), e.size};
         if (observer_) observer_->on_oversized(m);
         call(options_.on_oversized, std::move(m));
@@ -353,7 +358,7 @@ private:
     std::list<blocked_publish> blocked_{};
     numbered_queue<delivery> taken_{}; // Handed out and not acknowledged yet.
     std::error_code abandon_error_{};
-    std::uint64_t dropped_ = 0;
+    std::uint64_t rejected_ = 0, dropped_ = 0, oversized_ = 0;
     std::atomic<std::uint32_t> resumed_{0}; // The latest connection to resume a session.
 };
 

@@ -18,6 +18,7 @@ public:
 
     bool empty() const { return messages_.empty(); }
     std::size_t size() const { return messages_.size(); }
+    std::size_t bytes() const { return bytes_; }
     bool has_room() const { return messages_.size() < max_messages_ && bytes_ < max_bytes_; }
     /// This one, or another one of the same connection.
     bool is_full() const { return messages_.size() >= most_ || bytes_ >= max_bytes_; }

@@ -65,6 +65,14 @@ struct oversized_message {
     std::size_t size = 0; // Of the packet, in bytes.
 };
 
+/// A packet that has been read from the transport, or written to it.
+struct packet_event {
+    bool is_sent = false;
+    std::string_view bytes{}; // The whole packet, good during the call.
+    protocol_version version{};
+    time_point time{};
+};
+
 struct client_options : session_options {
     /// When one cannot be reached, refuses or is lost, the next one is tried. Going to another one begins the
     /// session anew there (Clean Start 1, subscriptions renewed, messages published again), unless they share
@@ -107,6 +115,8 @@ struct client_options : session_options {
     std::function<void(const disconnect_result&)> on_disconnected{};
     /// In the same way: every step on the way to a connection, and what becomes of it.
     std::function<void(const connection_event&)> on_connection_event{};
+    /// In the same way: every packet. print() makes a line of it: <inflight/async_client/packet_trace.hpp>.
+    std::function<void(const packet_event&)> on_packet{};
     /// In the same way: every answer to renewed subscriptions, and every message that is too large.
     std::function<void(const resubscribe_result&)> on_resubscribed{};
     std::function<void(const oversized_message&)> on_oversized{};

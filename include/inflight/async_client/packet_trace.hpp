@@ -1,4 +1,4 @@
-// inflight/async_client/packet_trace.hpp - every packet as one printed line, for an observer that wants them.
+// inflight/async_client/packet_trace.hpp - every packet, for those who want to see it, as bytes or a line.
 #pragma once
 
 #include <inflight/async_client/observer.hpp>
@@ -7,7 +7,8 @@
 
 #include <span>
 
-namespace inflight::detail {
+namespace inflight {
+namespace detail {
 
 /// What an observer that wants packets gets. It names every type of packet: who does not, has no code for it.
 inline std::string print_packet(std::string_view packet, protocol_version version) {
@@ -22,13 +23,11 @@ public:
     /// A connection begins.
     void clear() { sent_.clear(); }
 
-    void received(observer& to, packet_printer print, std::string_view packet, protocol_version version) {
-        if (next_frame(packet, version)) to.on_packet(false, print(packet, version));
-    }
-
-    /// The first `size` bytes of `pieces` have been written, up to anywhere in a packet.
-    void written(observer& to, packet_printer print, std::span<const std::string_view> pieces,
-                 std::size_t size, protocol_version version) {
+    /// The first `size` bytes of `pieces` have been written, up to anywhere in a packet; `tell` gets those
+    /// that are complete.
+    template <class F>
+    void written(std::span<const std::string_view> pieces, std::size_t size, protocol_version version,
+                 F&& tell) {
         for (const std::string_view piece : pieces) {
             const std::size_t n = std::min(size, piece.size());
             sent_.append(piece.substr(0, n));
@@ -36,7 +35,7 @@ public:
         }
         std::string_view rest = sent_;
         for (auto f = next_frame(rest, version); f; f = next_frame(rest, version)) {
-            to.on_packet(true, print(rest.substr(0, f->size), version));
+            tell(rest.substr(0, f->size));
             rest.remove_prefix(f->size);
         }
         sent_.erase(0, sent_.size() - rest.size());
@@ -46,4 +45,11 @@ private:
     std::string sent_{}; // The beginning of a packet whose end has not been written yet.
 };
 
-} // namespace inflight::detail
+} // namespace detail
+
+/// "> PUBLISH qos=1 ...", "< PUBACK ..."
+inline std::string print(const packet_event& e) {
+    return (e.is_sent ? "> " : "< ") + detail::print_packet(e.bytes, e.version);
+}
+
+} // namespace inflight

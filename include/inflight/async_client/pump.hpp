@@ -165,9 +165,24 @@ protected:
     std::unique_ptr<routing<lock_type>> router_{}; // If there are handlers or streams of filters.
     waiters<received_message> receivers_{}; // Of messages.
     bool closing_ = false;
+    std::uint64_t bytes_sent_ = 0, bytes_received_ = 0;
 
 private:
+    // The packet trace.
+
     packet_printer wanted_printer() const { return observer_ ? observer_->wanted_printer() : nullptr; }
+    bool is_traced() const { return options_.on_packet || wanted_printer(); }
+
+    [[gnu::noinline]] void trace_packet(bool is_sent, std::string_view packet) {
+        const protocol_version version = session_.version();
+        if (!next_frame(packet, version)) return; // A part of one that is too large for us.
+        if (const packet_printer print = wanted_printer())
+            observer_->on_packet(is_sent, print(packet, version));
+        if (!options_.on_packet) return;
+        post([this, is_sent, version, bytes = std::string(packet), now = clock::now()] {
+            options_.on_packet({is_sent, bytes, version, now});
+        });
+    }
 
     // Reading.
 
@@ -185,6 +200,7 @@ private:
             reading_ = false;
             if (closing_) return closed_when_idle();
             if (error) return close(error);
+            bytes_received_ += bytes.size();
             if (finished_writing_ || session_.is_closing()) return read(); // Nobody wants it any more.
         }
         take_bytes(bytes);
@@ -235,8 +251,8 @@ private:
         if (closing_ || !may_take()) return false;
         const std::size_t n = session_.received(bytes, now);
         if (n == 0) return false;
-        if (const packet_printer print = wanted_printer())
-            trace_.received(*observer_, print, bytes.substr(0, n), session_.version());
+        if (is_traced()) [[unlikely]]
+            trace_packet(false, bytes.substr(0, n));
         if (router_ && route(lock, bytes, n)) return true;
         const bool is_direct = handler_ && inbound_.empty() && receivers_.empty();
         const event::message* const m = is_direct ? session_.next_message() : nullptr;
@@ -316,8 +332,10 @@ private:
         writing_ = false;
         if (closing_) return closed_when_idle();
         if (error) return close(error);
-        if (const packet_printer print = wanted_printer())
-            trace_.written(*observer_, print, session_.output(), n, session_.version());
+        if (is_traced()) [[unlikely]]
+            trace_.written(session_.output(), n, session_.version(),
+                           [this](std::string_view packet) { trace_packet(true, packet); });
+        bytes_sent_ += n;
         step([&] { session_.written(n, clock::now()); });
         if (stalled_ && session_.output_pending() <= max_unwritten) {
             stalled_ = false;

@@ -8,6 +8,7 @@
 #include <inflight/async_client/broker_list.hpp>
 #include <inflight/async_client/context_clients.hpp>
 #include <inflight/async_client/core.hpp>
+#include <inflight/async_client/prepared_options.hpp>
 #include <inflight/async_client/redirect.hpp>
 
 #include <atomic>
@@ -23,7 +24,7 @@ class supervisor final : public core<Transport, Store, Mutex>, public ends_with_
 
 public:
     supervisor(asio::any_io_executor executor, client_options options, Store store)
-        : supervisor(std::move(executor), prepare(std::move(options)), std::move(store), 0) {}
+        : supervisor(std::move(executor), prepared(std::move(options)), std::move(store), 0) {}
 
     static std::shared_ptr<supervisor> make(asio::any_io_executor executor, client_options options,
                                             Store store) {
@@ -151,31 +152,6 @@ private:
     enum class stopping : std::uint8_t { no, draining, saying_goodbye };
     using transport_ptr = std::shared_ptr<Transport>;
 
-    static client_options prepare(client_options options) {
-        if (options.brokers.empty()) options.brokers = {broker{}};
-        for (auto* limit :
-             {&options.connect_timeout, &options.address_delay, &options.reconnect_delay,
-              &options.max_reconnect_delay, &options.stable_after, &options.drain_timeout,
-              &options.ack_timeout, &options.ping_timeout})
-            *limit = bounded(*limit);
-        const std::uint64_t seed = options.seed ? *options.seed : std::random_device{}();
-        options.seed = seed;
-        std::mt19937_64 random(seed);
-        if (options.client_id.empty() && !options.keep_session) {
-            // 3.1.1 brokers must take up to 23 letters and digits. [v3:MQTT-3.1.3-5]
-            constexpr std::string_view letters = "0123456789abcdefghijklmnopqrstuvwxyz";
-            options.client_id = "inflight";
-            for (int i = 0; i != 14; ++i) options.client_id.push_back(letters[random() % letters.size()]);
-        } else if (options.keep_session && !options.first_packet_id) {
-            // The broker may hold open identifiers of ours.
-            options.first_packet_id = static_cast<std::uint16_t>(1 + random() % 65'535);
-        }
-        const auto most = std::clamp<std::size_t>(options.max_inbound_messages, 1, 65'535);
-        options.receive_maximum = std::min(options.receive_maximum, static_cast<std::uint16_t>(most));
-        if (options.receive_maximum == 0) options.receive_maximum = 1;
-        return options;
-    }
-
     supervisor(asio::any_io_executor executor, client_options options, Store store, int)
         : base(std::move(executor), std::move(options), std::move(store)), attempt_timer_(this->executor_),
           drain_timer_(this->executor_), random_(static_cast<std::uint32_t>(*this->options_.seed)) {
@@ -283,6 +259,7 @@ private:
         connected_at_ = clock::now();
         was_connected_ = true;
         failures_ = 0;
+        ++this->connections_;
         brokers_.connected();
         tell_step(connection_step::accepted);
         agreed_version_ = e.version;
@@ -366,7 +343,10 @@ private:
         ++attempt_;
         const bool had_connack = state_ == state::open && connected_at_.has_value();
         const bool saw_transport = state_ == state::open;
-        if (!had_connack) ++failures_;
+        if (!had_connack) {
+            ++failures_;
+            ++this->failed_attempts_;
+        }
         if (had_connack && clock::now() - *connected_at_ >= this->options_.stable_after) {
             backoff_.reset();
             brokers_.forget_hops();

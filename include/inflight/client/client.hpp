@@ -3,6 +3,7 @@
 
 #include <inflight/async_client/options.hpp>
 #include <inflight/async_client/received_message.hpp>
+#include <inflight/async_client/statistics.hpp>
 #include <inflight/client/outcome.hpp>
 
 #include <exception>
@@ -56,8 +57,8 @@ public:
     void on_exception(std::function<void(std::exception_ptr)> f);
 
     /// Calls `f` for messages that match `filter`; all filters that match are called, on_message only if none
-    /// does. Does not subscribe. A second callback for the same filter replaces the first. errc if `filter`
-    /// is not valid.
+    /// does. Does not subscribe. A second callback for the same filter replaces the first. Errors:
+    /// errc::topic_empty, errc::filter_invalid, errc::not_utf8, errc::field_too_long.
     std::error_code message_callback_add(std::string filter, std::function<void(const received_message&)> f);
     void message_callback_remove(std::string_view filter);
 
@@ -116,7 +117,8 @@ public:
     std::error_code connect_async(std::vector<broker> brokers,
                                   std::chrono::seconds keep_alive = std::chrono::seconds(60));
 
-    /// Drops the connection, if there is one, and connects anew to the same broker. Does not wait for it.
+    /// Drops the connection, if there is one, and connects anew to the same broker. Does not wait for it. An
+    /// error if the system has no thread for the I/O.
     std::error_code reconnect();
 
     struct disconnect_status {
@@ -127,7 +129,7 @@ public:
 
     /// Waits up to `drain` for what is not acknowledged yet, sends DISCONNECT, closes. errc::not_connected if
     /// there was neither a connection nor an attempt to make one, errc::would_deadlock inside a callback: use
-    /// disconnect_async() there.
+    /// disconnect_async() there. errc::shutting_down if a callback has destroyed the client meanwhile.
     disconnect_status disconnect(std::optional<std::chrono::milliseconds> drain = {}) {
         return disconnect(disconnect_options{.drain = drain});
     }
@@ -149,7 +151,8 @@ public:
 
     // The loop.
 
-    /// Runs callbacks on a thread of its own. errc::already_running.
+    /// Runs callbacks on a thread of its own. errc::already_running; an error of the system that has no
+    /// thread.
     std::error_code loop_start();
 
     /// Ends that thread, when the callback it is in has returned. The connection stays. errc::not_running if
@@ -157,20 +160,22 @@ public:
     std::error_code loop_stop();
 
     /// Runs callbacks here until disconnect() or disconnect_async(), or until the broker refuses for good,
-    /// which is returned. What a callback throws leaves it. errc::already_running, errc::not_connected
-    /// (nothing has been asked to connect).
+    /// which is returned: errors as of connect(). What a callback throws leaves it. errc::already_running,
+    /// errc::not_connected (nothing has been asked to connect), errc::would_deadlock inside a callback.
     std::error_code loop_forever();
 
     // Messages.
 
     /// Publishes at once, or when connected. `mid` is the packet identifier (of QoS 0 a tracking number);
-    /// on_publish tells the outcome of exactly this message later. Refused messages have no outcome.
+    /// on_publish tells the outcome of exactly this message later: none, or one of the errors of
+    /// basic_async_client::async_publish() that are not told at once. Refused messages have no outcome, and
+    /// their publish_status says why; to_errc() makes an error of it.
     publish_result publish(std::string_view topic, bytes_view payload = {}, qos level = qos::at_most_once,
                            bool retain = false, const properties<packet_type::publish>& props = {});
     publish_result publish(const message& m) { return publish(m.topic, m.payload, m.qos, m.retain, m.props); }
 
     /// Waits until the message has its outcome: none if it was acknowledged (or is not known), else what went
-    /// wrong; errc::timed_out, errc::would_deadlock.
+    /// wrong, as on_publish tells it; errc::timed_out, errc::would_deadlock inside a callback.
     std::error_code wait_for_publish(std::uint16_t mid,
                                      std::optional<std::chrono::milliseconds> timeout = {});
 
@@ -181,7 +186,8 @@ public:
     };
 
     /// Subscribes now, or when connected; on_subscribe tells the answer. An error if the request is not
-    /// valid.
+    /// valid, or asks for what the broker has not got: those of basic_async_client::async_subscribe() that
+    /// are none of the broker's. unsubscribe() likewise.
     subscribe_status subscribe(std::string_view filter, qos level = qos::at_most_once) {
         return subscribe(std::vector<subscription_request>{{filter, level}});
     }
@@ -199,14 +205,17 @@ public:
     /// refuses, and `why`, a Reason String and User Properties, goes along as far as it fits the broker's
     /// Maximum Packet Size (5.0); errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed,
     /// errc::property_not_allowed ...: cannot be sent, and the message is still to be acknowledged.
+    /// errc::shutting_down.
     std::error_code ack(std::uint16_t mid, reason_code reason = reason_code::success,
                         explanation::view_type why = {});
     std::error_code publish_release(std::uint16_t mid) { return ack(mid); }
 
     /// Messages accepted whose outcome is open.
     std::size_t unsettled() const;
+    /// Numbers: what waits, what has been sent, received, repeated and dropped, how long answers take.
+    client_statistics statistics() const;
     /// QoS 0 messages dropped because callbacks were too slow.
-    std::uint64_t dropped_messages() const;
+    std::uint64_t dropped_messages() const { return statistics().inbound_dropped; }
 
 private:
     static client_options options_for(std::string client_id);

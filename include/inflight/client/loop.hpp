@@ -172,6 +172,7 @@ private:
                 return is_accepted;
             };
         guard_hook(o.on_connection_event);
+        guard_hook(o.on_packet);
         guard_hook(o.on_connected);
         guard_hook(o.on_disconnected);
         guard_hook(o.on_resubscribed);

@@ -251,6 +251,9 @@ public:
     std::size_t damaged_records() const {
         return outgoing_.damaged_records() + incoming_.damaged_records();
     }
+    session_statistics statistics() const {
+        return {outgoing_.statistics(), incoming_.statistics(), keep_alive_.round_trip()};
+    }
     /// Delivered QoS 1 and 2 messages not yet acknowledged to the end.
     std::size_t unacknowledged() const { return incoming_.unacknowledged(); }
 

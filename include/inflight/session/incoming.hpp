@@ -9,6 +9,7 @@
 #include <inflight/session/event.hpp>
 #include <inflight/session/link.hpp>
 #include <inflight/session/numbered_queue.hpp>
+#include <inflight/session/statistics.hpp>
 #include <inflight/session/store.hpp>
 
 #include <map>
@@ -35,6 +36,7 @@ public:
 
     /// PUBLISH. Sets the topic of `m` if an alias stands for it, and its name if it is to be delivered.
     arrival publish(received_view& m) {
+        ++arrived_;
         if (m.qos == qos::at_most_once && m.props.empty()) {
             m.delivery.connection = link_.number;
             return {errc::none, true};
@@ -91,6 +93,9 @@ public:
     /// QoS 2 identifiers between PUBLISH and PUBREL.
     std::size_t unreleased() const { return received_.size(); }
     std::size_t damaged_records() const { return damaged_records_; }
+    incoming_statistics statistics() const {
+        return {arrived_ - undelivered_ - suppressed_, duplicates_, suppressed_};
+    }
 
 private:
     struct turn { // A place in the order of acknowledgements.
@@ -123,6 +128,13 @@ private:
     }
 
     arrival publish_with_state(received_view& m) {
+        const arrival a = take(m);
+        if (a.error != errc::none) ++undelivered_;
+        else duplicates_ += m.dup;
+        return a;
+    }
+
+    arrival take(received_view& m) {
         if (const errc bad = resolve_alias(m); bad != errc::none) return {bad};
         m.delivery = {.connection = link_.number, .id = m.id, .qos = m.qos};
         switch (m.qos) {
@@ -155,6 +167,7 @@ private:
         if (!known->queued) order_2_.push({.id = id, .sequence = known->sequence});
         known->queued = true;
         if (step->then == effect::deliver) return {errc::none, true};
+        ++suppressed_;
         send_pubrecs(); // A repeat: answered at once, or when the application has acknowledged the message.
         return {};
     }
@@ -259,6 +272,7 @@ private:
     std::size_t open_ = 0; // QoS 1 and 2 messages that take a unit of our Receive Maximum.
     std::uint64_t last_sequence_ = 0;
     std::size_t damaged_records_ = 0;
+    std::uint64_t arrived_ = 0, undelivered_ = 0, duplicates_ = 0, suppressed_ = 0; // Of PUBLISH packets.
     bool is_limit_waived_ = false; // The broker does not keep to our Receive Maximum on this connection.
 };
 

@@ -2,7 +2,7 @@
 // Standard: MQTT 5.0 and 3.1.1 section 3.1.2.10.
 #pragma once
 
-#include <inflight/session/options.hpp>
+#include <inflight/session/statistics.hpp>
 
 namespace inflight {
 
@@ -28,7 +28,11 @@ public:
     }
     /// Some bytes have come. A link on which nothing comes may be dead, however much we send.
     void received(time_point now) { last_received_ = now; }
-    void answered() { asked_ = false; }
+    void answered() {
+        if (asked_ && ping_has_left_) round_trip_.add(last_received_ - (answer_due_ - timeout_));
+        asked_ = false;
+    }
+    const inflight::round_trip& round_trip() const { return round_trip_; }
 
     std::optional<time_point> deadline(bool paused) const {
         if (interval_.count() == 0) return std::nullopt;
@@ -63,6 +67,7 @@ private:
     std::chrono::seconds interval_{0};
     std::chrono::milliseconds timeout_{0};
     time_point last_sent_{}, last_received_{}, answer_due_{};
+    inflight::round_trip round_trip_{};
     bool asked_ = false;         // A PINGREQ awaits its answer.
     bool ping_has_left_ = false; // It has been written.
 };

@@ -10,6 +10,7 @@
 #include <inflight/codec/decode.hpp>
 #include <inflight/session/event.hpp>
 #include <inflight/session/link.hpp>
+#include <inflight/session/message_counter.hpp>
 #include <inflight/session/packet_id_allocator.hpp>
 #include <inflight/session/store.hpp>
 #include <inflight/session/topic_aliases.hpp>
@@ -64,6 +65,7 @@ public:
         if (!is_kept) {
             if (alias_limit_ != 0) shorten(p, *size);
             link_.output.add(p, version, *size);
+            counter_.sent();
             if (tag != 0) {
                 const slot s = queue_.add(stage::writing, id, p.qos);
                 queue_[s].tag = tag;
@@ -114,6 +116,7 @@ public:
         // [v5:U5-29]
         if (type == packet_type::pubcomp) reason = r.reason;
         const bool is_watched = r.sequence == watched_sequence_;
+        counter_.answered(r.sequence, now);
         if (step->then == effect::settle) settle(s, errc::none, reason);
         if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
         if (type == packet_type::pubrec) r.reason = reason;
@@ -163,6 +166,7 @@ public:
 
     /// The transport is gone. To be called before the output is cleared.
     void closed() {
+        counter_.connection_lost();
         settle_written();
         while (!queue_.of(stage::writing).empty())
             settle(queue_.of(stage::writing).first, errc::connection_lost, {});
@@ -241,7 +245,10 @@ public:
         if (link_.v5()) return errc::ack_timeout;
         outgoing_record& r = queue_[queue_.of(stage::in_flight).first];
         if (r.state == flow::await_pubcomp) reply_pubrel(r.id, reason_code::success);
-        else put(r, true);
+        else {
+            put(r, true);
+            counter_.repeated(r.sequence);
+        }
         watched_end_ = link_.output.end_position();
         return errc::none;
     }
@@ -263,6 +270,13 @@ public:
     std::size_t waiting() const { return queue_.waiting(); }
     std::size_t in_flight() const { return queue_.in_flight(); }
     std::size_t bytes() const { return queue_.bytes(); }
+    outgoing_statistics statistics() const {
+        outgoing_statistics out = counter_.statistics();
+        out.waiting = waiting();
+        out.in_flight = in_flight();
+        out.bytes = bytes();
+        return out;
+    }
     bool is_outstanding(packet_id id) { return queue_.find(id) != nil; }
 
 private:
@@ -434,6 +448,7 @@ private:
     void send(slot s, time_point now) {
         if (const errc bad = prepare(s, now); bad != errc::none) return settle(s, bad, {}, given_up);
         end_expiry(s); // What has been sent does not expire any more. [v5:MQTT-4.3.3-7]
+        if (queue_[s].at == stage::waiting_again) counter_.is_repeat();
         queue_.move_last(s, queue_[s].qos == qos::at_most_once ? stage::writing : stage::in_flight);
         sent(s, now);
     }
@@ -442,7 +457,8 @@ private:
     [[gnu::always_inline]] void sent(slot s, time_point now) {
         outgoing_record& r = queue_[s];
         put(r, r.dup);
-        if (r.qos == qos::at_most_once) return;
+        if (r.qos == qos::at_most_once) return counter_.sent();
+        counter_.sent(r.sequence, now);
         r.dup = false;
         count(r);
         r.state = r.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
@@ -459,6 +475,8 @@ private:
     void settle(slot s, errc error, reason_code reason, ending how = complete) {
         end_expiry(s);
         outgoing_record& r = queue_[s];
+        if (error != errc::none || is_refusal(reason)) [[unlikely]]
+            counter_.failed(error);
         if (r.counted) --used_;
         if (how <= given_up && r.qos != qos::at_most_once) store_.forget(r.sequence);
         if (is_open_at_server(r, how)) abandoned_.push_back(r.id);
@@ -568,6 +586,7 @@ private:
     std::uint64_t watched_end_ = 0; // Position in the output behind its last sending.
     std::chrono::milliseconds ack_wait_{};
     time_point ack_due_{};
+    message_counter counter_{};
 };
 
 } // namespace inflight

@@ -323,7 +323,7 @@ INFLIGHT_DECL std::size_t client::unsettled() const {
     return loop_->impl().ask_session([](auto& s) { return s.unsettled(); });
 }
 
-INFLIGHT_DECL std::uint64_t client::dropped_messages() const { return loop_->impl().dropped_messages(); }
+INFLIGHT_DECL client_statistics client::statistics() const { return loop_->impl().statistics(); }
 
 INFLIGHT_DECL client_options client::options_for(std::string client_id) {
     client_options o;
