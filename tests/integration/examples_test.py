@@ -111,6 +111,32 @@ class Examples(unittest.TestCase):
 
         side_by_side({f"{v}, QoS {q}": lambda v=v, q=q: talk(v, q) for v in VERSIONS for q in QOS})
 
+    def test_statistics_shows_each_step_and_what_has_been_counted(self):
+        def run(version, qos):
+            options = ["--qos", qos, "--version", version, "--interval", 0, "--count", 25]
+            with example("statistics", self.broker, *options) as program:
+                same(program.finish(), 0, "exit status", program)
+                same(program.err, [], "errors", program)
+                where = f"127.0.0.1:{self.broker.port}"
+                same(program.out[:3], [f"connecting to {where} ({where})", f"connected to {where}, awaiting CONNACK",
+                                       f"accepted by {where}"], "the steps", program)
+                end = program.out[-5:]
+                holds(end[0].startswith("sent 25 (again 0), "), "25 are sent", program)
+                same(end[1:4], ["in flight 0, waiting 0, 0 bytes held", "connections 1, failed attempts 0",
+                                "refused 0, rejected 0, dropped 0, expired 0"], "what is counted", program)
+                known = r"acknowledged in \d+\.\d{3} ms \(smoothed \d+\.\d{3}, least \d+\.\d{3}\)"
+                holds(re.fullmatch(known if qos else "acknowledged in not known yet", end[4]), "the round trip", program)
+
+        side_by_side({f"{v}, QoS {q}": lambda v=v, q=q: run(v, q) for v in VERSIONS for q in QOS})
+
+    def test_statistics_says_whether_to_try_again_where_there_is_no_broker(self):
+        with socket.socket() as keeper:
+            keeper.bind(("127.0.0.1", 0))  # And does not listen.
+            where = types.SimpleNamespace(port=keeper.getsockname()[1])
+            with example("statistics", where) as program:
+                same(program.finish(), 1, "exit status", program)
+                holds(program.err[-1].endswith("; try again, or --retry"), "a transient error", program)
+
     def test_topics_with_spaces_and_other_letters_arrive(self):
         run_pair(self.broker, "K\u00fcche/\u6e29\u5ea6 1", 1)
 
