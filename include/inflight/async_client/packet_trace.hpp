@@ -23,6 +23,17 @@ public:
     /// A connection begins.
     void clear() { sent_.clear(); }
 
+    /// Calls `tell` with each whole packet at the front of `bytes`, and returns their size.
+    template <class F>
+    static std::size_t each(std::string_view bytes, protocol_version version, F&& tell) {
+        std::string_view rest = bytes;
+        for (auto f = next_frame(rest, version); f; f = next_frame(rest, version)) {
+            tell(rest.substr(0, f->size));
+            rest.remove_prefix(f->size);
+        }
+        return bytes.size() - rest.size();
+    }
+
     /// The first `size` bytes of `pieces` have been written, up to anywhere in a packet; `tell` gets those
     /// that are complete.
     template <class F>
@@ -33,12 +44,7 @@ public:
             sent_.append(piece.substr(0, n));
             size -= n;
         }
-        std::string_view rest = sent_;
-        for (auto f = next_frame(rest, version); f; f = next_frame(rest, version)) {
-            tell(rest.substr(0, f->size));
-            rest.remove_prefix(f->size);
-        }
-        sent_.erase(0, sent_.size() - rest.size());
+        sent_.erase(0, each(sent_, version, tell));
     }
 
 private:

@@ -241,18 +241,20 @@ private:
     // As many as there are and may be taken now.
     void take_packets(std::string_view& bytes, time_point now) {
         std::shared_ptr<const message_handler> handler;
-        while (!bytes.empty() && take_packet(bytes, handler, now)) {}
+        while (!bytes.empty() && take_some(bytes, handler, now)) {}
     }
 
-    // The lock is taken for each packet, and released while `handler` runs, which is kept current.
-    bool take_packet(std::string_view& bytes, std::shared_ptr<const message_handler>& handler,
-                     time_point now) {
+    // Up to the first that has something to tell. The lock is released while `handler` runs, which is kept
+    // current.
+    [[gnu::always_inline]] bool take_some(std::string_view& bytes,
+                                          std::shared_ptr<const message_handler>& handler, time_point now) {
         lock_type lock(mutex_);
         if (closing_ || !may_take()) return false;
         const std::size_t n = session_.received(bytes, now);
         if (n == 0) return false;
         if (is_traced()) [[unlikely]]
-            trace_packet(false, bytes.substr(0, n));
+            packet_trace::each(bytes.substr(0, n), session_.version(),
+                               [this](std::string_view packet) { trace_packet(false, packet); });
         if (router_ && route(lock, bytes, n)) return true;
         const bool is_direct = handler_ && inbound_.empty() && receivers_.empty();
         const event::message* const m = is_direct ? session_.next_message() : nullptr;

@@ -49,24 +49,22 @@ public:
         return link_.why;
     }
 
-    /// Takes at most one packet from the front of `bytes` and returns how many bytes it took; 0 when a whole
-    /// packet is not there yet, or when the connection is closing. Its events borrow from `bytes`: take them
-    /// before the next call.
-    std::size_t received(std::string_view bytes, time_point now) {
+    /// Takes packets from the front of `bytes`, up to the first that has an event, and returns how many bytes
+    /// they are; 0 when a whole packet is not there yet, or when the connection is closing. The events borrow
+    /// from `bytes`: take them before the next call.
+    [[gnu::always_inline]] std::size_t received(std::string_view bytes, time_point now) {
         assert(is_told_);
-        if (link_.at == link::phase::closed || link_.at == link::phase::closing) return 0;
+        if (!link_.is_open()) return 0;
         keep_alive_.received(now);
         if (skip_ != 0) return skip(bytes);
-        const result<frame> f = next_frame(bytes, link_.version, options_.maximum_packet_size);
-        if (!f) {
-            if (f.error() == errc::packet_too_large && link_.is_connected() && !link_.v5())
-                return begin_skip(bytes);
-            if (f.error() != errc::need_more) link_.fail(f.error());
-            return 0;
-        }
-        if (link_.at == link::phase::connecting) on_first_packet(*f, now);
-        else if (const errc bad = on_frame(*f, now); bad != errc::none) link_.fail(bad);
-        return f->size;
+        std::string_view rest = bytes;
+        do {
+            const std::size_t n = take_packet(rest, now);
+            if (n == 0) break;
+            rest.remove_prefix(n);
+        } while (!has_event() && link_.is_open());
+        outgoing_.acknowledgements_taken(now);
+        return bytes.size() - rest.size();
     }
 
     /// The first `size` bytes of output() have been written to the transport.
@@ -312,6 +310,20 @@ private:
         is_told_ = false;
     }
 
+    // One packet; returns its size, or 0 if there is none to take.
+    [[gnu::always_inline]] std::size_t take_packet(std::string_view bytes, time_point now) {
+        const result<frame> f = next_frame(bytes, link_.version, options_.maximum_packet_size);
+        if (!f) {
+            if (f.error() == errc::packet_too_large && link_.is_connected() && !link_.v5())
+                return begin_skip(bytes);
+            if (f.error() != errc::need_more) link_.fail(f.error());
+            return 0;
+        }
+        if (link_.at == link::phase::connecting) on_first_packet(*f, now);
+        else if (const errc bad = on_frame(*f, now); bad != errc::none) link_.fail(bad);
+        return f->size;
+    }
+
     // Until CONNACK there is nothing else. [v5:MQTT-3.2.0-1] [v3:MQTT-3.2.0-1]
     void on_first_packet(const frame& f, time_point now) {
         if (f.type() == packet_type::disconnect && link_.v5()) return (void)on_disconnect(f);
@@ -364,7 +376,7 @@ private:
         outgoing_.connected(resumed, now);
     }
 
-    errc on_frame(const frame& f, time_point now) {
+    [[gnu::always_inline]] errc on_frame(const frame& f, time_point now) {
         switch (f.type()) {
             case packet_type::publish: return on_publish(f);
             case packet_type::puback: return on_ack<puback>(f, now);

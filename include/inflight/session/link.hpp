@@ -18,6 +18,7 @@ public:
     errc why = errc::none; // closing: what went wrong.
 
     bool is_connected() const { return at == phase::connected; }
+    bool is_open() const { return at == phase::connecting || at == phase::connected; }
     bool v5() const { return version == protocol_version::v5; }
 
     void open(protocol_version v) {
@@ -37,7 +38,7 @@ public:
     /// Sends a packet of the protocol's own. Not to be able to is an error of the connection.
     template <class Packet>
     void send(const Packet& p) {
-        if (at == phase::closing || at == phase::closed) return; // [v5:MQTT-3.14.4-1]
+        if (!is_open()) return; // [v5:MQTT-3.14.4-1]
         if (const errc bad = output.add(p, version, limits.maximum_packet_size); bad != errc::none) fail(bad);
     }
 
@@ -58,7 +59,7 @@ public:
     /// Ends the connection: 5.0 tells the broker why, 3.1.1 closes without DISCONNECT, so that the Will is
     /// published. [v5:U5-23] [v3:MQTT-4.8.0-1]
     void fail(errc error) {
-        if (at == phase::closing || at == phase::closed) return;
+        if (!is_open()) return;
         const reason_code reason = row(error).reason;
         if (at == phase::connected && v5() && is_refusal(reason))
             (void)output.add(disconnect{.reason = reason}, version, limits.maximum_packet_size);

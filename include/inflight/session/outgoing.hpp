@@ -115,7 +115,6 @@ public:
         // PUBCOMP "packet identifier not found" is no error: the broker had ended the exchange before.
         // [v5:U5-29]
         if (type == packet_type::pubcomp) reason = r.reason;
-        const bool is_watched = r.sequence == watched_sequence_;
         counter_.answered(r.sequence, now);
         if (step->then == effect::settle) settle(s, errc::none, reason);
         if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
@@ -128,9 +127,15 @@ public:
             keep(s);
         }
         if (step->reply) reply_pubrel(id, reason_code::success);
-        if (queue_.waiting() != 0) send_waiting(now);
-        if (is_watched) watch_oldest(now);
+        has_acknowledged_ = true;
         return errc::none;
+    }
+
+    /// All that were there: others may be sent now, and the oldest may be another one.
+    void acknowledgements_taken(time_point now) {
+        if (!std::exchange(has_acknowledged_, false)) return;
+        send_waiting(now);
+        watch_oldest(now);
     }
 
     /// CONNACK: what was in flight is sent again. `resumed`: the broker has kept the session.
@@ -579,6 +584,7 @@ private:
     std::uint16_t alias_limit_ = 0; // 0 also without a connection.
     std::unique_ptr<topic_aliases> aliases_{}; // From their first use on.
     bool stopped_ = false;
+    bool has_acknowledged_ = false; // What follows from that, acknowledgements_taken() does.
     std::size_t damaged_records_ = 0;
     std::uint64_t watched_sequence_ = 0; // The message the timer runs for; 0: it does not run.
     std::uint64_t timed_sequence_ = 0;   // The message ack_wait_ has been doubled for.
