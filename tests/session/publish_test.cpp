@@ -2,6 +2,7 @@
 #include "support/scripted_peer.hpp"
 
 #include "support/catch.hpp"
+#include "support/hex.hpp"
 
 using namespace inflight;
 using namespace std::chrono_literals;
@@ -770,4 +771,27 @@ TEST_CASE("publish: results convert to bool, and each status has a name and an e
     }
     CHECK(errors.size() == refusals.size());
     CHECK(names.size() == refusals.size());
+}
+
+TEST_CASE("publish: acknowledgements that nobody asks for are taken together, up to a packet that has an event",
+          "[session]") {
+    scripted_peer p(window(3));
+    p.connect();
+    for (int i = 0; i != 4; ++i) CHECK(p.session.publish({.qos = qos_1, .topic = "t"}, 0, v5, p.now));
+    CHECK(p.sent().size() == 3); // One waits.
+    const std::string two = hex("40 02 00 01 40 02 00 02"), message = hex("30 05 00 01 74 00 78"), third = hex("40 02 00 03");
+    const std::string all = two + message + third;
+    CHECK(p.session.received(all, p.now) == two.size() + message.size());
+    CHECK(p.session.has_event());
+    CHECK(p.events() == trace{"PUBLISH qos=0 topic='t' payload='x' (1 byte)"});
+    CHECK(p.session.in_flight() == 2); // The third, and the one that waited.
+    CHECK(p.sent() == trace{"PUBLISH qos=1 topic='t' id=4 payload='' (0 bytes)"});
+    CHECK(p.session.received(third, p.now) == third.size());
+    CHECK(p.session.in_flight() == 1);
+
+    // Nothing behind a packet that ends the connection is taken.
+    const std::string bad = hex("40 02 00 00"), fourth = hex("40 02 00 04");
+    CHECK(p.session.received(bad + fourth, p.now) == bad.size());
+    CHECK(p.session.is_closing());
+    CHECK(p.session.in_flight() == 1);
 }

@@ -157,9 +157,8 @@ private:
 
     void read() {
         while (transport_ && !is_paused_) {
-            if (is_oversized_and_incomplete()) break;
             // An allocation of just this size, so that AddressSanitizer sees each byte read too many.
-            const std::vector<char> exact(inbox_.begin(), inbox_.end());
+            const std::vector<char> exact(inbox_.begin(), inbox_.begin() + readable());
             const std::string_view bytes(exact.data(), exact.size());
             const std::size_t taken = session_->received(bytes, time_.now());
             if (taken != 0) rules_.received(bytes.substr(0, taken));
@@ -170,12 +169,14 @@ private:
         if (transport_) pump();
     }
 
-    // The session reads past such a packet piece by piece. Here it gets it in one, so that the rules see the packet
-    // before its acknowledgement.
-    bool is_oversized_and_incomplete() const {
-        const auto f = inflight::next_frame(inbox_, version_, profile_.options.maximum_packet_size);
-        if (f || f.error() != errc::packet_too_large) return false;
-        return !inflight::next_frame(inbox_, version_);
+    // The session reads past an oversized packet piece by piece. Here it gets it in one, so that the rules see the
+    // packet before its acknowledgement.
+    std::ptrdiff_t readable() const {
+        std::string_view rest = inbox_;
+        while (const auto f = inflight::next_frame(rest, version_)) rest.remove_prefix(f->size);
+        const auto f = inflight::next_frame(rest, version_, profile_.options.maximum_packet_size);
+        const bool is_oversized = !f && f.error() == errc::packet_too_large;
+        return static_cast<std::ptrdiff_t>(inbox_.size() - (is_oversized ? rest.size() : 0));
     }
 
     void commit() {

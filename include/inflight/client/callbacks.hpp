@@ -4,6 +4,7 @@
 #include <inflight/async_client/observer.hpp>
 #include <inflight/client/filter_callbacks.hpp>
 #include <inflight/client/outcome.hpp>
+#include <inflight/session/id_table.hpp>
 
 #include <atomic>
 #include <condition_variable>

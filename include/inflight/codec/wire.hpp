@@ -181,7 +181,7 @@ public:
         for (; value >= 128; value >>= 7) byte(static_cast<unsigned>(value & 0x7F) | 0x80u);
         byte(static_cast<unsigned>(value));
     }
-    void binary(std::string_view bytes) {
+    [[gnu::always_inline]] void binary(std::string_view bytes) {
         assert(bytes.size() <= text_max);
         two_byte(static_cast<unsigned>(bytes.size()));
         raw(bytes);

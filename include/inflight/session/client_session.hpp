@@ -496,7 +496,7 @@ private:
     session_options options_;
     Store store_;
     link link_{};
-    packet_id_allocator ids_;
+    packet_ids ids_;
     outgoing<Store> outgoing_{link_, ids_, store_, options_};
     incoming<Store> incoming_{link_, store_, options_};
     requests requests_{link_, ids_, options_};

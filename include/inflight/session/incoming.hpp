@@ -7,6 +7,7 @@
 #pragma once
 
 #include <inflight/session/event.hpp>
+#include <inflight/session/id_table.hpp>
 #include <inflight/session/link.hpp>
 #include <inflight/session/numbered_queue.hpp>
 #include <inflight/session/statistics.hpp>

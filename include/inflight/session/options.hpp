@@ -124,6 +124,20 @@ constexpr errc to_errc(publish_status status) {
     return errc::invalid_argument;
 }
 
+/// The status of a publish that is refused for this reason.
+constexpr publish_status to_status(errc bad) {
+    switch (bad) {
+        case errc::topic_empty:
+        case errc::topic_wildcard:
+        case errc::not_utf8: return publish_status::invalid_topic;
+        case errc::field_too_long:
+        case errc::packet_too_large: return publish_status::packet_too_large;
+        case errc::qos_not_supported: return publish_status::qos_not_supported;
+        case errc::retain_not_supported: return publish_status::retain_not_supported;
+        default: return publish_status::invalid_argument;
+    }
+}
+
 /// Status and message identifier; true when the message was accepted.
 struct publish_result {
     publish_status status = publish_status::success;

@@ -9,13 +9,13 @@
 
 #include <inflight/codec/decode.hpp>
 #include <inflight/session/event.hpp>
+#include <inflight/session/id_table.hpp>
 #include <inflight/session/link.hpp>
 #include <inflight/session/message_counter.hpp>
-#include <inflight/session/packet_id_allocator.hpp>
 #include <inflight/session/store.hpp>
 #include <inflight/session/topic_aliases.hpp>
 
-#include <set>
+#include <map>
 
 namespace inflight {
 
@@ -25,7 +25,7 @@ public:
     /// Above this many bytes not yet written, messages wait instead of being added to the output.
     static constexpr std::size_t output_high_water = 1024 * 1024;
 
-    outgoing(link& connection, packet_id_allocator& ids, Store& store, const session_options& options)
+    outgoing(link& connection, packet_ids& ids, Store& store, const session_options& options)
         : link_(connection), ids_(ids), store_(store), options_(options) {
         store_.restore([this](const stored_message& m) { restore(m); }, [](packet_id) {});
         restore_order();
@@ -42,9 +42,9 @@ public:
             return {publish_status::invalid_argument, 0};
         result<measure> size =
             measure_packet(p, version, online ? link_.limits.maximum_packet_size : wire::packet_max);
-        if (!size) return {status_of(size.error()), 0};
+        if (!size) return {to_status(size.error()), 0};
         if (online)
-            if (const errc bad = refusal(p.qos, p.retain); bad != errc::none) return {status_of(bad), 0};
+            if (const errc bad = refusal(p.qos, p.retain); bad != errc::none) return {to_status(bad), 0};
 
         const bool at_once = may_send(p.qos) && first_waiting(p.qos) == nil;
         const bool is_kept = !at_once || p.qos != qos::at_most_once;
@@ -67,16 +67,16 @@ public:
             link_.output.add(p, version, *size);
             counter_.sent();
             if (tag != 0) {
-                const slot s = queue_.add(stage::writing, id, p.qos);
-                queue_[s].tag = tag;
-                queue_[s].written_at = link_.output.end_position();
+                const slot s = add(stage::writing, id, p.qos);
+                s->tag = tag;
+                s->written_at = link_.output.end_position();
             }
             return accepted;
         }
-        const slot s = queue_.add(at_once ? stage::in_flight : stage::waiting,
-                                  is_taken ? id : packet_id::none, p.qos);
+        const slot s =
+            add(at_once ? stage::in_flight : stage::waiting, is_taken ? id : packet_id::none, p.qos);
         queue_.encode(s, p, version, *size);
-        queue_[s].tag = tag;
+        s->tag = tag;
         if (at_once) {
             sent(s, now);
             return accepted;
@@ -90,9 +90,9 @@ public:
     /// Nobody waits for the outcome of this message any more; the message itself goes its way.
     /// [v5:MQTT-4.1.0-1] False when its outcome is there already.
     bool detach(operation tag, packet_id id) {
-        const slot s = queue_.find(id);
-        if (s == nil || queue_[s].tag != tag) return false;
-        queue_[s].tag = 0;
+        const slot s = ids_.find(id);
+        if (s == nil || s->tag != tag) return false;
+        s->tag = 0;
         return true;
     }
 
@@ -103,21 +103,21 @@ public:
     /// nothing, only a PUBREC is answered.
     errc acknowledged(packet_type type, packet_id id, reason_code reason, std::string_view why,
                       time_point now) {
-        const slot s = queue_.find(id);
-        if (s == nil || queue_[s].state == flow::none) { // Unknown, or new to this session of the broker's.
+        const slot s = ids_.find(id);
+        if (s == nil || s->state == flow::none) { // Unknown, or new to this session of the broker's.
             if (type == packet_type::pubrec)
                 reply_pubrel(id, reason_code::packet_identifier_not_found); // [v5:MQTT-2.2.1-5]
             return errc::none;
         }
-        outgoing_record& r = queue_[s];
+        outgoing_record& r = *s;
         const flow_step* step = find_step(sender_flow, r.state, type, reason, link_.version);
         if (!step) return errc::unexpected_packet;
         // PUBCOMP "packet identifier not found" is no error: the broker had ended the exchange before.
         // [v5:U5-29]
         if (type == packet_type::pubcomp) reason = r.reason;
         counter_.answered(r.sequence, now);
-        if (step->then == effect::settle) settle(s, errc::none, reason);
-        if (step->then == effect::settle_downgraded) settle(s, errc::downgraded_qos, reason);
+        if (step->then == effect::settle || step->then == effect::settle_downgraded)
+            settle_inline(s, step->then == effect::settle ? errc::none : errc::downgraded_qos, reason);
         if (type == packet_type::pubrec) r.reason = reason;
         if (!why.empty() || explained_) explain(s, step->to, id, why);
         if (step->to != flow::none && step->to != r.state) {
@@ -142,6 +142,7 @@ public:
     /// [v5:MQTT-4.4.0-1]
     void connected(bool resumed, time_point now) {
         used_ = 0; // [v5:U5-27]
+        window_ = window();
         alias_limit_ = std::min(link_.limits.topic_alias_maximum, options_.outgoing_topic_aliases);
         if (resumed) {
             resend_pubrels();
@@ -149,7 +150,7 @@ public:
             for (const packet_id id : std::exchange(abandoned_, {})) ids_.release(id);
         }
         for (const slot s : queue_.sorted({stage::waiting_again, stage::in_flight})) {
-            outgoing_record& r = queue_[s];
+            outgoing_record& r = *s;
             if (resumed && r.state == flow::await_pubcomp) continue;
             r.counted = false;
             if (!resumed && options_.on_lost_session == lost_session_policy::fail) {
@@ -175,8 +176,7 @@ public:
         settle_written();
         while (!queue_.of(stage::writing).empty())
             settle(queue_.of(stage::writing).first, errc::connection_lost, {});
-        for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next)
-            queue_[s].written_at = 0;
+        for (slot s = queue_.of(stage::in_flight).first; s != nil; s = s->next) s->written_at = 0;
         alias_limit_ = 0;
         aliases_.reset(); // [v5:MQTT-3.3.2-7]
     }
@@ -200,12 +200,12 @@ public:
 
     /// Messages whose time has passed while they waited are settled. Also without a connection.
     void expire(time_point now) {
-        while (!expiring_.empty() && expiring_.begin()->first <= now)
+        while (!expiring_.empty() && expiring_.begin()->first.first <= now)
             settle(expiring_.begin()->second, errc::message_expired, {});
     }
     std::optional<time_point> next_expiry() const {
         if (expiring_.empty()) return std::nullopt;
-        return expiring_.begin()->first;
+        return expiring_.begin()->first.first;
     }
 
     /// Every message that has no outcome gets this one. A store keeps them for another session. `kept`: the
@@ -222,7 +222,7 @@ public:
     std::optional<event::published> next_settled() {
         const slot s = queue_.of(stage::settled).first;
         if (s == nil) return std::nullopt;
-        const outgoing_record& r = queue_[s];
+        const outgoing_record& r = *s;
         event::published out{r.tag, r.id, r.qos, r.error, r.reason};
         if (!r.bytes.empty()) {
             told_ = queue_.take_bytes(s);
@@ -248,7 +248,7 @@ public:
         ack_wait_ *= 2;
         ack_due_ = now + ack_wait_;
         if (link_.v5()) return errc::ack_timeout;
-        outgoing_record& r = queue_[queue_.of(stage::in_flight).first];
+        outgoing_record& r = *queue_.of(stage::in_flight).first;
         if (r.state == flow::await_pubcomp) reply_pubrel(r.id, reason_code::success);
         else {
             put(r, true);
@@ -263,9 +263,13 @@ public:
     }
 
     /// A burst is over: gives back the memory it took.
-    void trim() { queue_.trim(); }
+    void trim() {
+        queue_.trim();
+        ids_.trim();
+    }
 
     void limits_changed(time_point now) {
+        window_ = window();
         send_waiting(now);
         watch_oldest(now);
     }
@@ -282,7 +286,7 @@ public:
         out.bytes = bytes();
         return out;
     }
-    bool is_outstanding(packet_id id) { return queue_.find(id) != nil; }
+    bool is_outstanding(packet_id id) const { return ids_.find(id) != nil; }
 
 private:
     using slot = resend_queue::slot;
@@ -290,19 +294,6 @@ private:
     // How a message is settled: its exchange has come to its end, or cannot go on in this session; or another
     // process may take it up from the store, while this one goes on in the same session, or in another one.
     enum ending : std::uint8_t { complete, given_up, left_open, left_to_store };
-
-    static publish_status status_of(errc bad) {
-        switch (bad) {
-            case errc::topic_empty:
-            case errc::topic_wildcard:
-            case errc::not_utf8: return publish_status::invalid_topic;
-            case errc::field_too_long:
-            case errc::packet_too_large: return publish_status::packet_too_large;
-            case errc::qos_not_supported: return publish_status::qos_not_supported;
-            case errc::retain_not_supported: return publish_status::retain_not_supported;
-            default: return publish_status::invalid_argument;
-        }
-    }
 
     errc refusal(qos level, bool retain) const {
         if (level > link_.limits.maximum_qos) return errc::qos_not_supported;            // [v5:MQTT-3.2.2-11]
@@ -321,14 +312,17 @@ private:
                    queue_.bytes() - bytes <= most_bytes - size;
         };
         if (fits(0, 0)) return publish_status::success;
-        std::size_t count = 0, bytes = 0; // Of all that may be dropped: nothing is, if that would not do.
-        for (const qos level : {qos::at_most_once, qos::at_least_once})
-            if (may_drop(level)) {
-                count += queue_.of(stage::waiting, level).size;
-                bytes += queue_.of(stage::waiting, level).bytes;
-            }
-        if (!fits(count, bytes)) return publish_status::queue_full;
-        while (!fits(0, 0))
+        // What may be dropped, from the oldest on, until it is enough: nothing is, if all of it would not do.
+        slot zero = first_droppable(qos::at_most_once), other = first_droppable(qos::at_least_once);
+        std::size_t count = 0, bytes = 0;
+        while (!fits(count, bytes)) {
+            const slot oldest = older(zero, other);
+            if (oldest == nil) return publish_status::queue_full;
+            ++count;
+            bytes += oldest->bytes.size();
+            (oldest == zero ? zero : other) = oldest->next;
+        }
+        for (; count != 0; --count)
             settle(older(first_droppable(qos::at_most_once), first_droppable(qos::at_least_once)),
                    errc::message_dropped, {});
         return publish_status::success;
@@ -342,11 +336,17 @@ private:
         return may_drop(level) ? queue_.of(stage::waiting, level).first : nil;
     }
 
+    [[gnu::always_inline]] slot add(stage at, packet_id id, qos level) {
+        const slot s = queue_.add(at, id, level);
+        if (id != packet_id::none) ids_.assign(id, s);
+        return s;
+    }
+
     // Identifiers are a limit of the queue as well. Of QoS 0, messages with a tag hold one.
     [[gnu::always_inline]] packet_id take_id() {
         if (ids_.is_exhausted()) {
             slot zero = first_droppable(qos::at_most_once);
-            while (zero != nil && queue_[zero].id == packet_id::none) zero = queue_[zero].next;
+            while (zero != nil && zero->id == packet_id::none) zero = zero->next;
             const slot oldest = older(zero, first_droppable(qos::at_least_once));
             if (oldest != nil) settle(oldest, errc::message_dropped, {});
         }
@@ -360,16 +360,16 @@ private:
 
     slot older(slot a, slot b) const {
         if (a == nil || b == nil) return a == nil ? b : a;
-        return queue_[a].sequence < queue_[b].sequence ? a : b;
+        return a->sequence < b->sequence ? a : b;
     }
 
     void begin_expiry(slot s, time_point expires) {
-        queue_[s].expires = expires;
-        expiring_.emplace(expires, s);
+        s->expires = expires;
+        expiring_.emplace(std::pair(expires, s->sequence), s);
     }
     void end_expiry(slot s) {
-        const time_point expires = std::exchange(queue_[s].expires, time_point::max());
-        if (expires != time_point::max()) expiring_.erase({expires, s});
+        const time_point expires = std::exchange(s->expires, time_point::max());
+        if (expires != time_point::max()) expiring_.erase({expires, s->sequence});
     }
 
     std::size_t window() const { // [v5:MQTT-4.9.0-1]
@@ -381,12 +381,12 @@ private:
 
     bool may_send(qos level) const { // [v5:MQTT-4.9.0-2] [v5:MQTT-3.3.4-7]
         return link_.is_connected() && link_.output.pending() < output_high_water &&
-               (level == qos::at_most_once || used_ < window());
+               (level == qos::at_most_once || used_ < window_);
     }
 
     // What a message that has waited must be for this connection, or why it cannot be sent over it.
     errc prepare(slot s, time_point now) {
-        const outgoing_record& r = queue_[s];
+        const outgoing_record& r = *s;
         if (r.expires <= now) return errc::message_expired;
         const bool expires = r.expires != time_point::max() && link_.v5();
         if (r.version != link_.version || expires) {
@@ -402,7 +402,7 @@ private:
             if (!size) return size.error();
             queue_.encode(s, p, link_.version, *size);
         }
-        if (queue_[s].bytes.size() > link_.limits.maximum_packet_size)
+        if (s->bytes.size() > link_.limits.maximum_packet_size)
             return errc::packet_too_large; // [v5:MQTT-3.2.2-15]
         return refusal(r.qos, (static_cast<unsigned char>(r.bytes.view().front()) & 1) != 0);
     }
@@ -410,8 +410,8 @@ private:
     // Before any PUBLISH, in the order of the PUBRECs. [v5:MQTT-4.3.3-6] Each takes a unit of the send quota,
     // although it need not: a server that still counts the message would find its limit exceeded.
     void resend_pubrels() {
-        for (slot s = queue_.of(stage::in_flight).first; s != nil; s = queue_[s].next) {
-            outgoing_record& r = queue_[s];
+        for (slot s = queue_.of(stage::in_flight).first; s != nil; s = s->next) {
+            outgoing_record& r = *s;
             r.counted = false;
             if (r.state != flow::await_pubcomp) continue;
             reply_pubrel(r.id, reason_code::success);
@@ -453,14 +453,14 @@ private:
     void send(slot s, time_point now) {
         if (const errc bad = prepare(s, now); bad != errc::none) return settle(s, bad, {}, given_up);
         end_expiry(s); // What has been sent does not expire any more. [v5:MQTT-4.3.3-7]
-        if (queue_[s].at == stage::waiting_again) counter_.is_repeat();
-        queue_.move_last(s, queue_[s].qos == qos::at_most_once ? stage::writing : stage::in_flight);
+        if (s->at == stage::waiting_again) counter_.is_repeat();
+        queue_.move_last(s, s->qos == qos::at_most_once ? stage::writing : stage::in_flight);
         sent(s, now);
     }
 
     // Goes to the output, and awaits its acknowledgement from now on.
     [[gnu::always_inline]] void sent(slot s, time_point now) {
-        outgoing_record& r = queue_[s];
+        outgoing_record& r = *s;
         put(r, r.dup);
         if (r.qos == qos::at_most_once) return counter_.sent();
         counter_.sent(r.sequence, now);
@@ -476,15 +476,22 @@ private:
         const bool goes_on = how == given_up || how == left_open;
         return goes_on && r.qos == qos::exactly_once && r.state != flow::none;
     }
+    void abandon_exchange(packet_id id) {
+        ids_.assign(id, nil);
+        abandoned_.push_back(id);
+    }
 
     void settle(slot s, errc error, reason_code reason, ending how = complete) {
+        settle_inline(s, error, reason, how);
+    }
+    [[gnu::always_inline]] void settle_inline(slot s, errc error, reason_code reason, ending how = complete) {
         end_expiry(s);
-        outgoing_record& r = queue_[s];
+        outgoing_record& r = *s;
         if (error != errc::none || is_refusal(reason)) [[unlikely]]
             counter_.failed(error);
         if (r.counted) --used_;
         if (how <= given_up && r.qos != qos::at_most_once) store_.forget(r.sequence);
-        if (is_open_at_server(r, how)) abandoned_.push_back(r.id);
+        if (is_open_at_server(r, how)) abandon_exchange(r.id);
         else if (r.id != packet_id::none) ids_.release(r.id); // [v5:U5-25]
         if (r.written_at > link_.output.written_position()) link_.output.keep(queue_.take_bytes(s));
         queue_.settle(s, error, reason);
@@ -496,7 +503,7 @@ private:
             const std::string* const before = why.empty() && explained_ ? explained_->find(id) : nullptr;
             queue_.explain(s, before ? *before : why);
             if (explained_) explained_->erase(id);
-        } else if (queue_[s].tag != 0 && !why.empty()) {
+        } else if (s->tag != 0 && !why.empty()) {
             if (!explained_) explained_ = std::make_unique<id_table<std::string>>();
             explained_->set(id, std::string(why));
         } else if (explained_) {
@@ -506,7 +513,7 @@ private:
 
     void settle_written() {
         for (slot s = queue_.of(stage::writing).first; s != nil; s = queue_.of(stage::writing).first) {
-            if (queue_[s].written_at > link_.output.written_position()) return;
+            if (s->written_at > link_.output.written_position()) return;
             settle(s, errc::none, reason_code::success);
         }
     }
@@ -516,7 +523,7 @@ private:
     }
 
     void keep(slot s) {
-        const outgoing_record& r = queue_[s];
+        const outgoing_record& r = *s;
         if (r.qos == qos::at_most_once) return;
         link_.output.rest_on(store_.keep({r.sequence, r.id, r.qos, r.state, r.version, r.bytes.view()}));
     }
@@ -524,27 +531,19 @@ private:
     // A store may have been damaged. What cannot be true is left out, and left in the store.
     bool is_sound(const stored_message& m) const {
         constexpr std::uint64_t sequence_max = ~std::uint64_t{0} >> 1;
-        if (m.sequence <= queue_.last_sequence() || m.sequence > sequence_max) return false;
-        if (m.version != protocol_version::v3_1_1 && m.version != protocol_version::v5) return false;
-        const bool is_flow = m.qos == qos::at_least_once
-                                 ? m.state == flow::await_puback
-                                 : m.state == flow::await_pubrec || m.state == flow::await_pubcomp;
-        if (m.state != flow::none && !is_flow) return false;
-        const auto f = next_frame(m.bytes, m.version);
-        if (!f || f->size != m.bytes.size() || f->type() != packet_type::publish) return false;
-        const auto p = decode_as<inflight::publish>(*f, m.version);
-        return p && p->qos == m.qos && m.qos != qos::at_most_once && p->id == m.id && !ids_.in_use(m.id);
+        const bool is_next = m.sequence > queue_.last_sequence() && m.sequence <= sequence_max;
+        return is_next && is_consistent(m) && !ids_.in_use(m.id);
     }
 
     void restore(const stored_message& m) {
         if (!is_sound(m)) return (void)++damaged_records_;
         ids_.take(m.id);
-        const slot s = queue_.add(m.state == flow::none            ? stage::waiting
-                                  : m.state == flow::await_pubcomp ? stage::in_flight
-                                                                   : stage::waiting_again,
-                                  m.id, m.qos);
+        const slot s = add(m.state == flow::none            ? stage::waiting
+                           : m.state == flow::await_pubcomp ? stage::in_flight
+                                                            : stage::waiting_again,
+                           m.id, m.qos);
         queue_.restore(s, m.sequence, m.bytes, m.version);
-        queue_[s].state = m.state;
+        s->state = m.state;
     }
 
     // After a crash in the middle of what a lost session has changed, a message may wait for its first
@@ -553,7 +552,7 @@ private:
         const slot last = queue_.of(stage::waiting_again).last;
         if (last == nil) return;
         for (const slot s : queue_.sorted({stage::waiting}))
-            if (queue_[s].sequence < queue_[last].sequence) queue_.move_last(s, stage::waiting_again);
+            if (s->sequence < last->sequence) queue_.move_last(s, stage::waiting_again);
     }
 
     void watch_oldest(time_point now) {
@@ -562,7 +561,7 @@ private:
             watched_sequence_ = 0;
             return;
         }
-        const outgoing_record& r = queue_[s];
+        const outgoing_record& r = *s;
         if (r.sequence == watched_sequence_ && r.state == watched_state_) return;
         if (r.sequence != timed_sequence_) ack_wait_ = options_.ack_timeout;
         watched_sequence_ = timed_sequence_ = r.sequence;
@@ -572,15 +571,16 @@ private:
     }
 
     link& link_;
-    packet_id_allocator& ids_;
+    packet_ids& ids_;
     Store& store_;
     const session_options& options_;
     resend_queue queue_{};
-    std::set<std::pair<time_point, slot>> expiring_{}; // Waiting messages that have a time to live.
+    std::map<std::pair<time_point, std::uint64_t>, slot> expiring_{}; // By time, and then by sequence.
     std::vector<packet_id> abandoned_{}; // Their exchanges are still open at the server.
     std::unique_ptr<id_table<std::string>> explained_{}; // Properties of good PUBRECs, if there are any.
     byte_buffer told_{}; // Properties of the outcome told last.
-    std::size_t used_ = 0; // Of the send quota.
+    std::size_t window_ = 0; // The send quota of this connection,
+    std::size_t used_ = 0;   // and what is used of it.
     std::uint16_t alias_limit_ = 0; // 0 also without a connection.
     std::unique_ptr<topic_aliases> aliases_{}; // From their first use on.
     bool stopped_ = false;

@@ -7,7 +7,6 @@
 
 #include <inflight/session/event.hpp>
 #include <inflight/session/link.hpp>
-#include <inflight/session/packet_id_allocator.hpp>
 
 #include <list>
 #include <map>
@@ -18,7 +17,7 @@ class requests {
 public:
     static constexpr std::size_t renewed_at_a_time = 64; // Filters in one SUBSCRIBE that renews.
 
-    requests(link& connection, packet_id_allocator& ids, const session_options& options)
+    requests(link& connection, packet_ids& ids, const session_options& options)
         : link_(connection), ids_(ids), options_(options) {}
 
     /// Subscribes. The answer is an event::replied with this tag.
@@ -249,7 +248,7 @@ private:
     }
 
     link& link_;
-    packet_id_allocator& ids_;
+    packet_ids& ids_;
     const session_options& options_;
     std::map<packet_id, request> open_{};
     std::map<std::string, renewable> renewable_{};

@@ -1,6 +1,7 @@
 // inflight/session/store.hpp - what a session asks of the place where its state is kept.
 #pragma once
 
+#include <inflight/codec/decode.hpp>
 #include <inflight/session/flow.hpp>
 #include <inflight/session/options.hpp>
 
@@ -15,6 +16,19 @@ struct stored_message {
     protocol_version version{};
     std::string_view bytes{}; // The PUBLISH packet, with DUP 0.
 };
+
+/// Whether its members agree with each other.
+inline bool is_consistent(const stored_message& m) {
+    if (m.version != protocol_version::v3_1_1 && m.version != protocol_version::v5) return false;
+    const bool is_flow = m.qos == qos::at_least_once
+                             ? m.state == flow::await_puback
+                             : m.state == flow::await_pubrec || m.state == flow::await_pubcomp;
+    if (m.state != flow::none && !is_flow) return false;
+    const auto f = next_frame(m.bytes, m.version);
+    if (!f || f->size != m.bytes.size() || f->type() != packet_type::publish) return false;
+    const auto p = decode_as<publish>(*f, m.version);
+    return p && p->qos == m.qos && m.qos != qos::at_most_once && p->id == m.id;
+}
 
 /// keep(), keep_received() and forget_received() return a ticket: what rests on the record is not sent before
 /// the session has heard committed(ticket). Tickets ascend and are committed in that order; ticket 0 is

@@ -8,8 +8,7 @@
 #pragma once
 
 #include <inflight/session/flow.hpp>
-#include <inflight/session/id_table.hpp>
-#include <inflight/session/packet_id_allocator.hpp>
+#include <inflight/session/packet_id_pool.hpp>
 #include <inflight/testing/server_connection.hpp>
 
 namespace inflight::testing {
@@ -19,11 +18,11 @@ public:
     explicit outbox(server_counters& counters) : counters_(counters) {}
 
     std::size_t size() const { return entries_.size(); }
-    std::size_t in_flight() const { return by_id_.size(); } // On this connection or an earlier one.
+    std::size_t in_flight() const { return ids_.count(); } // On this connection or an earlier one.
 
     /// A message to send when its turn comes; dropped if as many as `most` wait.
     void add(delivery d, std::size_t most) {
-        if (entries_.size() - by_id_.size() >= most) {
+        if (entries_.size() - ids_.count() >= most) {
             ++counters_.messages_dropped;
             return;
         }
@@ -45,7 +44,7 @@ public:
             if (e.at == flow::await_pubcomp) {
                 (void)to.send(pubrel{.id = e.id}, now);
             } else if (window_ >= to.receive_maximum() ||
-                       (e.id == packet_id::none && ids_.count() == 65'535)) {
+                       (e.id == packet_id::none && ids_.is_exhausted())) {
                 return;
             } else if (!send(e, to, now)) {
                 next_ = erase(next_);
@@ -60,8 +59,7 @@ public:
     /// wrong packet for one that is, is.
     template <class Ack>
     errc acknowledged(const Ack& p, server_connection& by, time_point now) {
-        const std::uint64_t* number = by_id_.find(p.id);
-        const auto place = number ? entries_.find(*number) : entries_.end();
+        const auto place = entries_.find(ids_.find(p.id));
         if (place == entries_.end() || !place->second.is_sent) {
             ++counters_.stray_acknowledgements;
             if constexpr (Ack::type == packet_type::pubrec)
@@ -102,7 +100,7 @@ private:
                 return false;
             }
             e.id = ids_.allocate();
-            by_id_.set(e.id, next_->first);
+            ids_.assign(e.id, next_->first);
             e.at = e.what.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
         }
         if (to.send(e.what, e.id, dup, now) != errc::none) { // [v5:MQTT-3.1.2-24] [v5:MQTT-3.1.2-25]
@@ -117,10 +115,7 @@ private:
 
     entry_map::iterator erase(entry_map::iterator place) {
         const entry& e = place->second;
-        if (e.id != packet_id::none) {
-            by_id_.erase(e.id);
-            ids_.release(e.id);
-        }
+        if (e.id != packet_id::none) ids_.release(e.id);
         if (e.takes_window) --window_;
         return entries_.erase(place);
     }
@@ -129,8 +124,7 @@ private:
     entry_map entries_{};
     entry_map::iterator next_ = entries_.end(); // The first not sent on this connection.
     std::uint64_t last_number_ = 0;
-    id_table<std::uint64_t> by_id_{};
-    packet_id_allocator ids_{};
+    packet_id_pool<std::uint64_t> ids_{}; // With the numbers of their entries, which begin with 1.
     std::size_t window_ = 0; // Units of the client's Receive Maximum in use.
 };
 

@@ -1,6 +1,7 @@
 // inflight/testing/server_session.hpp - what a test server knows of one client, connected or not.
 #pragma once
 
+#include <inflight/session/id_table.hpp>
 #include <inflight/testing/outbox.hpp>
 
 namespace inflight::testing {

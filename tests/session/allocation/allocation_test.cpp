@@ -92,7 +92,7 @@ private:
 session_options client() {
     session_options options;
     options.client_id = "c";
-    options.first_packet_id = 65'500; // The bits of the identifiers grow once, to 8 KiB: here at the start.
+    options.first_packet_id = 65'500; // The table of their pages grows once, to 8 KiB: here at the start.
     return options;
 }
 
