@@ -12,8 +12,8 @@ import types
 import unittest
 
 from brokers import Mosquitto
-from programs import (CONNECTED, LIMIT, QOS, VERSIONS, example, holds, main, publisher_output, run_pair, same,
-                      side_by_side, subscribed, subscriber_output)
+from programs import (CONNECTED, EXAMPLES, LIMIT, QOS, VERSIONS, Program, example, holds, main, publisher_output,
+                      run_pair, same, side_by_side, subscribed, subscriber_output)
 
 
 class Examples(unittest.TestCase):
@@ -136,6 +136,37 @@ class Examples(unittest.TestCase):
             with example("statistics", where) as program:
                 same(program.finish(), 1, "exit status", program)
                 holds(program.err[-1].endswith("; try again, or --retry"), "a transient error", program)
+
+    def test_requests_get_their_answers(self):
+        with example("request_response", self.broker, "--topic", "ask/me") as program:
+            same(program.finish(), 0, "exit status", program)
+            same(program.out, [f"Answer {i + 1}: kitchen: {20 + i}" for i in range(3)], "output", program)
+            same(program.err, [], "errors", program)
+        with example("request_response", self.broker, "--version", "3.1.1") as program:
+            same(program.finish(), 1, "exit status", program)
+            holds("not support" in program.err[0], "says what is missing", program)
+
+    def test_three_workers_share_the_messages(self):
+        for version in VERSIONS:
+            with example("shared_subscription", self.broker, "--version", version, "--topic", f"job/{version}") as program:
+                same(program.finish(), 0, "exit status", program)
+                done = [int(re.fullmatch(r"Worker \d: (\d+) messages", line)[1]) for line in program.out]
+                holds(len(done) == 3 and sum(done) == 30 and min(done) > 0, "each message went to one of three", program)
+                same(program.err, [], "errors", program)
+
+    def test_a_will_is_told_to_the_others(self):
+        for version in VERSIONS:
+            with example("will", self.broker, "--version", version, "--topic", f"will/{version}") as program:
+                same(program.finish(), 0, "exit status", program)
+                same(program.out, ["Connected, with a Will.", f"Will on topic will/{version}: gone"], "output", program)
+                same(program.err, [], "errors", program)
+
+    def test_the_examples_say_how_they_are_used(self):
+        for name in ("request_response", "shared_subscription", "will"):
+            with Program(EXAMPLES / name, "--help") as program:
+                same(program.finish(), 0, "exit status", program)
+                holds(program.out[0].startswith(str(EXAMPLES / name) + ": ") and "--topic" in program.out[4] + program.out[3],
+                      "says what it does and takes", program)
 
     def test_topics_with_spaces_and_other_letters_arrive(self):
         run_pair(self.broker, "K\u00fcche/\u6e29\u5ea6 1", 1)

@@ -17,13 +17,17 @@ namespace inflight::detail {
 
 template <class Core>
 class router;
+template <class Core>
+class request_table;
 
 template <class Transport, session_store Store, class Mutex>
 class core : public pump<Transport, Store, Mutex>, public acknowledger {
     using base = pump<Transport, Store, Mutex>;
     friend class router<core>;
+    friend class request_table<core>;
 
 public:
+    using pump_type = base;
     using typename base::clock;
     using typename base::lock_type;
 
@@ -178,7 +182,7 @@ protected:
         abandon_error_ = {};
         for (const auto& b : std::exchange(blocked_, {})) b.op->complete(error);
         receivers_.fail_all(error);
-        if (router_) router_->fail_receivers(error);
+        if (router_) router_->fail_all(error);
     }
 
     // Cancelling an operation gives up waiting for it, and hurts nothing else. `take` is called with the lock
@@ -275,9 +279,9 @@ private:
         // The broker will deliver again what was not acknowledged: once is enough for what nobody has yet.
         if (e.session_present) {
             inbound_.drop(qos::at_least_once);
-            if (router_) router_->session_resumed();
             resumed_ = session_.connection();
         }
+        if (router_) router_->connected(e.session_present);
         on_connack(e);
     }
     void on(event::refused& e) { on_refusal(e); }

@@ -74,7 +74,11 @@ public:
         core_.take_unrouted(m, lock);
     }
 
-    void session_resumed() override { // The broker delivers again what was not acknowledged.
+    void connected(bool session_present) override {
+        if (session_present) drop_what_comes_again();
+        if (this->requests) this->requests->connected(session_present);
+    }
+    void drop_what_comes_again() {
         again_.drop(qos::at_least_once);
         for (const stream_ptr& s : streams_) {
             s->queue.drop(qos::at_least_once);
@@ -88,7 +92,8 @@ public:
         for (const stream_ptr& s : streams_)
             while (!s->taken.empty()) acknowledge_oldest(*s);
     }
-    void fail_receivers(std::error_code error) override {
+    void fail_all(std::error_code error) override {
+        if (this->requests) this->requests->fail_all(error);
         for (const stream_ptr& s : streams_) s->receivers.fail_all(error);
     }
     void trim() override {

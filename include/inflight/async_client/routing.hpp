@@ -3,7 +3,16 @@
 
 #include <inflight/session/event.hpp>
 
+#include <memory>
+
 namespace inflight::detail {
+
+/// Requests that wait for their answers (request_table.hpp), as the client sees them.
+struct request_hooks {
+    virtual ~request_hooks() = default;
+    virtual void connected(bool session_present) = 0;
+    virtual void fail_all(std::error_code error) = 0;
+};
 
 /// Called with the client's lock held.
 template <class Lock>
@@ -11,10 +20,12 @@ struct routing {
     virtual ~routing() = default;
     /// Calls handlers with the lock released, and may leave it so.
     virtual void take(event::message& m, Lock& lock) = 0;
-    virtual void session_resumed() = 0;
+    virtual void connected(bool session_present) = 0;
     virtual void acknowledge_taken() = 0;
-    virtual void fail_receivers(std::error_code error) = 0;
+    virtual void fail_all(std::error_code error) = 0;
     virtual void trim() = 0; // As a rule it has been quiet.
+
+    std::unique_ptr<request_hooks> requests{}; // From the first request on.
 };
 
 } // namespace inflight::detail

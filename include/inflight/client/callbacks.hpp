@@ -54,12 +54,16 @@ public:
     struct thrown_note { // By a hook of the options, which the loop did not call.
         std::exception_ptr exception;
     };
+    struct call_note { // Of what is built on top.
+        std::function<void()> call;
+    };
     struct connect_note {
         connect_result result;
         std::uint64_t attempt; // The connect() it answers, or a later reconnect.
     };
     using rare_note = std::variant<connect_note, disconnect_result, replied_note, oversized_message, log_note,
-                                   thrown_note, publish_outcome>; // The last where there is an explanation.
+                                   thrown_note, call_note,
+                                   publish_outcome>; // The last where there is an explanation.
     using note = std::variant<published_note, message_note, std::unique_ptr<rare_note>>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
@@ -181,12 +185,9 @@ public:
     packet_printer wanted_printer() const override { return printer; }
     bool has_message_in_hand() const override { return message_in_hand; }
 
-    /// Not with the client's lock held.
-    void on_thrown(std::exception_ptr e) {
-        const std::lock_guard lock(mutex);
-        notes.emplace_back(std::make_unique<rare_note>(thrown_note{std::move(e)}));
-        changed.notify_all();
-    }
+    // Not with the client's lock held.
+    void on_thrown(std::exception_ptr e) { add_now(thrown_note{std::move(e)}); }
+    void on_call(std::function<void()> call) { add_now(call_note{std::move(call)}); }
 
 private:
     using counter = std::atomic<std::size_t>; // Written by one thread.
@@ -215,6 +216,13 @@ private:
     void add(Note&& n, F&& also) {
         turn_.emplace_back(std::make_unique<rare_note>(std::forward<Note>(n)));
         hand_over(std::forward<F>(also));
+    }
+
+    template <class Note>
+    void add_now(Note&& n) {
+        const std::lock_guard lock(mutex);
+        notes.emplace_back(std::make_unique<rare_note>(std::forward<Note>(n)));
+        changed.notify_all();
     }
 
     void finish(std::error_code error) { // With the mutex held.

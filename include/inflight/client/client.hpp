@@ -12,6 +12,7 @@ namespace inflight {
 
 namespace detail {
 class client_loop;
+struct client_access;
 }
 
 /// An MQTT client with callbacks. Its I/O runs on a thread of its own from connect() on; callbacks run on the
@@ -218,6 +219,7 @@ public:
     std::uint64_t dropped_messages() const { return statistics().inbound_dropped; }
 
 private:
+    friend struct detail::client_access; // For what is built on top.
     static client_options options_for(std::string client_id);
     std::error_code begin_connect(std::vector<broker> brokers, std::chrono::seconds keep_alive, bool retry);
     std::error_code wait_for_connect();

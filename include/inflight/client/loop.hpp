@@ -283,6 +283,7 @@ private:
         call(n.is_subscribe ? c.on_subscribe : c.on_unsubscribe, n.outcome);
     }
 
+    void tell(const callbacks&, const callback_queue::call_note& n) { n.call(); }
     void tell(const callbacks&, const callback_queue::thrown_note& n) { std::rethrow_exception(n.exception); }
 
     // Messages that callbacks have had are acknowledged before DISCONNECT goes out. After disconnect() no

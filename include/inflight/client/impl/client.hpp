@@ -15,11 +15,21 @@
 namespace inflight {
 namespace detail {
 
+struct client_access {
+    static const std::shared_ptr<client_loop>& loop(client& c) { return c.loop_; }
+};
+
 template <class Packet>
-client::subscribe_status request(client_loop& loop, const Packet& wish) {
+client::subscribe_status ask(client_loop& loop, const Packet& wish) {
     const auto id = loop.impl().request(wish, observer_tag);
     if (!id) return {id.error()};
     return {{}, number(*id)};
+}
+
+// on_publish tells the outcome.
+inline publish_result publish_noted(client_loop& loop, const inflight::publish& p) {
+    if (!loop.queue.has_room()) return {publish_status::queue_full, 0};
+    return loop.impl().publish(p, observer_tag);
 }
 
 // The result is there when the connection is closed.
@@ -264,10 +274,8 @@ INFLIGHT_DECL std::error_code client::loop_forever() {
 
 INFLIGHT_DECL publish_result client::publish(std::string_view topic, bytes_view payload, qos level,
                                              bool retain, const properties<packet_type::publish>& props) {
-    if (!loop_->queue.has_room()) return {publish_status::queue_full, 0};
-    return loop_->impl().publish(
-        {.qos = level, .retain = retain, .topic = topic, .props = props, .payload = payload},
-        detail::observer_tag);
+    return detail::publish_noted(
+        *loop_, {.qos = level, .retain = retain, .topic = topic, .props = props, .payload = payload});
 }
 
 INFLIGHT_DECL std::error_code client::wait_for_publish(std::uint16_t mid,
@@ -293,13 +301,13 @@ INFLIGHT_DECL client::subscribe_status client::subscribe(const std::vector<subsc
                                                          const properties<packet_type::subscribe>& props) {
     inflight::subscribe wish{.props = props};
     for (const subscription_request& s : filters) wish.subscriptions.push_back(s.wish());
-    return detail::request(*loop_, wish);
+    return detail::ask(*loop_, wish);
 }
 
 INFLIGHT_DECL client::subscribe_status client::unsubscribe(const std::vector<std::string>& filters) {
     inflight::unsubscribe wish;
     wish.filters.assign(filters.begin(), filters.end());
-    return detail::request(*loop_, wish);
+    return detail::ask(*loop_, wish);
 }
 
 INFLIGHT_DECL std::error_code client::ack(std::uint16_t mid, reason_code reason, explanation::view_type why) {
