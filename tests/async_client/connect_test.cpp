@@ -210,7 +210,10 @@ TEST_CASE("async_client: errors of the resolver are judged: a name may be known 
     CHECK(std::error_code(asio::error::no_recovery) == error_condition::transient); // A name server that fails.
     CHECK(std::error_code(asio::error::service_not_found) == error_condition::fatal);
     CHECK(std::error_code(asio::error::eof) == error_condition::transient);
+    CHECK(std::error_code(asio::error::connection_refused) == error_condition::transient);
+    CHECK(std::error_code(asio::error::invalid_argument) == error_condition::fatal);
     CHECK(std::error_code(asio::error::operation_aborted) != error_condition::transient);
+    CHECK(std::error_code(asio::error::operation_aborted) != error_condition::fatal);
 }
 
 TEST_CASE("async_client: what is wrong with one packet is fatal in CONNACK, and in DISCONNECT a reason to connect anew",

@@ -92,9 +92,12 @@ constexpr judgement judge(reason_code code) {
 
 /// Networks, name servers and machines come back; what the system cannot do, it will not learn.
 inline judgement judge_system(std::error_code error) {
+    // Asio's categories, which this layer knows by their names only. Its own one for the system's errors
+    // compares with std::errc for some of them, and not for a cancellation.
+    const std::string_view category = error.category().name();
+    if (category == "asio.system") error.assign(error.value(), std::system_category());
     if (!error || error == std::errc::operation_canceled) return judgement::neither;
-    // Asio's, which this layer does not know: a host or a service that no look-up can ever find.
-    if (std::string_view(error.category().name()) == "asio.addrinfo") return judgement::fatal;
+    if (category == "asio.addrinfo") return judgement::fatal; // What no look-up can ever find.
     for (const auto hopeless : {std::errc::invalid_argument, std::errc::protocol_not_supported,
                                 std::errc::wrong_protocol_type, std::errc::function_not_supported})
         if (error == hopeless) return judgement::fatal;
