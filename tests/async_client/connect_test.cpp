@@ -87,7 +87,7 @@ TEST_CASE("async_client: async_connect completes with what CONNACK said, and not
     outcome<connect_result> again;
     client.async_connect(again.handler());
     f.wait(again);
-    CHECK(again.error() == errc::already_running);
+    CHECK(again.error() == errc::already_connected);
     outcome<publish_ack> published;
     client.async_publish({"a", "x", qos::at_most_once}, published.handler());
     f.server.expect("PUBLISH"); // And no second CONNECT before it.

@@ -90,7 +90,7 @@ TEST_CASE("async_client: a message goes to the handlers of all filters that matc
 TEST_CASE("async_client: a filter that is not valid has neither handler nor stream", "[async_client]") {
     world w;
     CHECK(w.client->on_message("a/#/b", w.noting("x")) == errc::filter_invalid);
-    CHECK(w.client->on_message("", w.noting("x")) == errc::topic_empty);
+    CHECK(w.client->on_message("", w.noting("x")) == errc::filter_empty);
     CHECK_FALSE(w.client->stream("a+"));
     outcome<message_stream> o;
     w.client->async_subscribe_stream("a+", qos::at_least_once, o.handler());

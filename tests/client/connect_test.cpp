@@ -98,12 +98,12 @@ TEST_CASE("client: with retry_first_connection connect() waits for a broker that
 TEST_CASE("client: connect() refuses bad arguments and a second connection", "[client]") {
     fake_server server(fake_server::accepting);
     client c(test_options());
-    CHECK(c.connect("", server.port()) == errc::invalid_argument);
+    CHECK(c.connect("", server.port()) == errc::no_host);
     CHECK(c.connect(here, server.port(), 65'536s) == errc::invalid_argument);
     CHECK(c.connect(here, server.port(), -1s) == errc::invalid_argument);
     CHECK_FALSE(c.connect(here, server.port()));
-    CHECK(c.connect(here, server.port()) == errc::already_running);
-    CHECK(c.connect_async(here, server.port()) == errc::already_running);
+    CHECK(c.connect(here, server.port()) == errc::already_connected);
+    CHECK(c.connect_async(here, server.port()) == errc::already_connected);
 }
 
 TEST_CASE("client: connect_async() returns at once, and what is published before CONNACK is delivered", "[client]") {

@@ -47,13 +47,13 @@ public:
     ///
     /// Handler signature: void(std::error_code, connect_result).
     /// Completes: when the first CONNACK has come, or when connecting has been given up.
-    /// Errors: a reason_code when the broker refuses for good; errc::empty_client_id (keep_session needs a
-    /// client_id) and others of a CONNECT that cannot be encoded; an error of the system or the resolver that
-    /// no repetition will cure; errc::already_running when connected. With retry_first_connection false also
-    /// whatever else made the first attempt fail: any reason_code, errc::connect_timeout,
-    /// errc::server_reference_invalid, errc::too_many_redirects, any error of the system, the resolver and
-    /// the transport (asio::error::eof, connection_refused, host_not_found ...), any errc of bytes that are
-    /// not MQTT.
+    /// Errors: a reason_code when the broker refuses for good; errc::client_id_missing (keep_session needs a
+    /// client_id), errc::will_topic_invalid and others of a CONNECT that cannot be encoded; an error of the
+    /// system or the resolver that no repetition will cure; errc::already_connected. With
+    /// retry_first_connection false also whatever else made the first attempt fail: any reason_code,
+    /// errc::connect_timeout, errc::server_reference_invalid, errc::too_many_redirects, any error of the
+    /// system, the resolver and the transport (asio::error::eof, connection_refused, host_not_found ...), any
+    /// errc of bytes that are not MQTT.
     /// Cancellation: stops waiting; the client goes on connecting.
     template <class CompletionToken>
     auto async_connect(CompletionToken&& token) {
@@ -77,15 +77,11 @@ public:
     /// Completes: QoS 0 when the bytes have been given to the transport; QoS 1 with PUBACK; QoS 2 with
     /// PUBCOMP. With queue_policy::wait a full queue is waited for first, in the order of the calls; what
     /// expires meanwhile completes when its turn comes.
-    /// Errors: errc::queue_full, errc::packet_too_large, errc::packet_ids_exhausted, errc::topic_wildcard
-    /// (any invalid topic), errc::qos_not_supported and errc::retain_not_supported (by this broker),
-    /// errc::invalid_argument: refused, nothing is kept. errc::packet_too_large, errc::qos_not_supported and
-    /// errc::retain_not_supported also when that shows only later, on the next connection. A reason_code:
-    /// the broker refuses the message. errc::message_expired, errc::message_dropped (by
-    /// on_full_queue), errc::session_lost (with lost_session_policy::fail), errc::connection_lost (QoS 0),
-    /// errc::qos_not_supported, errc::retain_not_supported, errc::packet_too_large (accepted while there was
-    /// no connection, and the broker does not take it), errc::downgraded_qos (delivered, but only at least
-    /// once).
+    /// Errors: those of publish_status: refused, nothing is kept. A reason_code: the broker refuses the
+    /// message. errc::message_expired, errc::message_dropped (by on_full_queue), errc::session_lost (with
+    /// lost_session_policy::fail), errc::connection_lost (QoS 0), errc::qos_not_supported,
+    /// errc::retain_not_supported, errc::packet_too_large (accepted while there was no connection, and the
+    /// broker does not take it), errc::downgraded_qos (delivered, but only at least once).
     /// Cancellation: stops waiting; the message goes its way. One that still waits for room is not published.
     template <class CompletionToken>
     auto async_publish(message&& m, CompletionToken&& token) {
@@ -114,9 +110,10 @@ public:
     ///
     /// Handler signature: void(std::error_code, subscribe_ack).
     /// Completes: with SUBACK; when there is no connection, after one has been made.
-    /// Errors: a reason_code when the broker refuses every filter; errc::topic_empty, errc::filter_invalid,
-    /// errc::not_utf8, errc::field_too_long, errc::empty_list, errc::shared_no_local, errc::packet_too_large
-    /// or of a property when the request is not valid; errc::wildcards_not_supported,
+    /// Errors: a reason_code when the broker refuses every filter; errc::no_filter, errc::filter_empty,
+    /// errc::filter_invalid, errc::filter_too_long, errc::filter_not_utf8, errc::shared_filter_invalid,
+    /// errc::shared_no_local, errc::invalid_qos, errc::invalid_retain_handling, errc::packet_too_large or
+    /// one of a property when the request is not valid; errc::wildcards_not_supported,
     /// errc::shared_not_supported, errc::subscription_identifiers_not_supported when the broker has not got
     /// the feature; errc::packet_ids_exhausted.
     /// Cancellation: stops waiting; the subscription is made all the same.
@@ -144,9 +141,9 @@ public:
     ///
     /// Handler signature: void(std::error_code, subscribe_ack). In 3.1.1 the answer holds no codes.
     /// Completes: with UNSUBACK; when there is no connection, after one has been made.
-    /// Errors: a reason_code when the broker refuses every filter; errc::topic_empty, errc::filter_invalid,
-    /// errc::not_utf8, errc::field_too_long, errc::empty_list, errc::packet_too_large when the request is not
-    /// valid; errc::packet_ids_exhausted.
+    /// Errors: a reason_code when the broker refuses every filter; errc::no_filter, errc::filter_empty,
+    /// errc::filter_invalid ..., errc::packet_too_large when the request is not valid;
+    /// errc::packet_ids_exhausted.
     /// Cancellation: stops waiting; the subscription is ended all the same.
     template <class CompletionToken>
     auto async_unsubscribe(std::vector<std::string> filters, CompletionToken&& token) {
@@ -196,7 +193,7 @@ public:
     /// have had it, and if one throws, those behind it do not get it.
     /// Errors: errc::filter_invalid ... when `filter` is not valid.
     std::error_code on_message(std::string_view filter, std::function<void(const received_view&)> handler) {
-        if (const errc bad = check_topic_filter(filter); bad != errc::none) return bad;
+        if (const errc bad = detail::wrong_filter(filter); bad != errc::none) return bad;
         router::of(*impl_).set_handler(filter, std::move(handler));
         return {};
     }

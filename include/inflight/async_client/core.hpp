@@ -306,7 +306,7 @@ private:
 
     received_message owned(const received_view& view) {
         received_message m(view);
-        if (options_.manual_ack && m.qos != qos::at_most_once)
+        if (options_.manual_ack)
             m.handle = ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
         return m;
     }

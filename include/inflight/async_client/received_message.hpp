@@ -22,7 +22,7 @@ protected:
 
 } // namespace detail
 
-/// The duty to acknowledge one message; with manual_ack every received QoS 1 and 2 message carries one.
+/// The duty to acknowledge one message; with manual_ack every message that async_receive gives carries one.
 /// Move-only. Dropping it unused acknowledges nothing, so that the broker delivers the message again in a
 /// later connection.
 class ack_handle {
@@ -38,9 +38,9 @@ public:
     /// is when PUBREC goes out. Acknowledgements leave in the order in which the messages came, so that one
     /// may wait for an earlier one.
     /// Errors: errc::stale_delivery (a QoS 1 message of an earlier connection, a QoS 2 message of a lost
-    /// session), errc::unknown_packet_id (repeated), errc::shutting_down (the client is gone),
-    /// errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed, errc::property_not_allowed ...:
-    /// cannot be sent, and the message is still to be acknowledged.
+    /// session), errc::unknown_packet_id (repeated), errc::qos_0_acknowledged, errc::shutting_down
+    /// (the client is gone), errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed,
+    /// errc::property_not_allowed ...: cannot be sent, and the message is still to be acknowledged.
     std::error_code ack(reason_code reason = reason_code::success, explanation::view_type why = {}) const {
         const auto client = client_.lock();
         return client ? client->acknowledge(delivery_, reason, why) : make_error_code(errc::shutting_down);

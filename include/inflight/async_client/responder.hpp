@@ -18,7 +18,7 @@ public:
     /// Whether an answer is wanted: the request has a Response Topic.
     bool is_wanted() const { return !answer_.topic.empty(); }
 
-    /// Publishes the answer, with the QoS of the request. publish_status::invalid_topic when none is wanted.
+    /// Publishes the answer, with the QoS of the request. publish_status::topic_empty when none is wanted.
     publish_result operator()(bytes_view payload) const {
         message m = answer_;
         m.payload = std::string_view(payload);

@@ -41,8 +41,8 @@ public:
         auto* op = make_pending<connect_result>(std::move(handler), *this->completions_);
         const lock_type lock(this->mutex_);
         if (state_ == state::shut_down) return op->complete(errc::shutting_down);
-        if (this->session_.is_connected()) return op->complete(errc::already_running);
-        if (!is_keepable()) return op->complete(errc::empty_client_id);
+        if (this->session_.is_connected()) return op->complete(errc::already_connected);
+        if (const errc bad = wrong_options(); bad != errc::none) return op->complete(bad);
         this->wait_in(connecting_, op);
         begin();
     }
@@ -139,15 +139,20 @@ public:
     /// disconnect() has been called, and no connect() since then. Takes no lock.
     bool is_leaving() const { return is_leaving_; }
 
-    /// A session that is to be kept needs a name to be kept under.
-    bool is_keepable() const { return !this->options_.keep_session || !this->options_.client_id.empty(); }
-
-    bool is_idle() {
+    /// Whether connect() may be called, and if not, why.
+    errc refusal_to_connect() {
         const lock_type lock(this->mutex_);
-        return state_ == state::idle;
+        return state_ == state::idle ? wrong_options() : errc::already_connected;
     }
 
 private:
+    // What would make a CONNECT that cannot be encoded, or that no broker can accept. With the lock held.
+    errc wrong_options() const {
+        const session_options& o = this->session_.options();
+        if (o.keep_session && o.client_id.empty()) return errc::client_id_missing; // To be kept under.
+        return o.will && wrong_topic(o.will->topic) != errc::none ? errc::will_topic_invalid : errc::none;
+    }
+
     enum class state : std::uint8_t { idle, opening, open, waiting, shut_down };
     enum class stopping : std::uint8_t { no, draining, saying_goodbye };
     using transport_ptr = std::shared_ptr<Transport>;

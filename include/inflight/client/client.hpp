@@ -59,7 +59,8 @@ public:
 
     /// Calls `f` for messages that match `filter`; all filters that match are called, on_message only if none
     /// does. Does not subscribe. A second callback for the same filter replaces the first. Errors:
-    /// errc::topic_empty, errc::filter_invalid, errc::not_utf8, errc::field_too_long.
+    /// errc::filter_empty, errc::filter_invalid, errc::shared_filter_invalid, errc::filter_not_utf8,
+    /// errc::filter_too_long.
     std::error_code message_callback_add(std::string filter, std::function<void(const received_message&)> f);
     void message_callback_remove(std::string_view filter);
 
@@ -71,9 +72,10 @@ public:
 
     // Settings. Those of CONNECT take effect with the next connection.
 
-    void will_set(std::string topic, bytes_view payload, qos level = qos::at_most_once, bool retain = false,
-                  properties<packet_type::will> props = {});
-    void will_set(will_message will);
+    /// errc::will_topic_invalid, errc::invalid_qos: the Will is what it was.
+    std::error_code will_set(std::string topic, bytes_view payload, qos level = qos::at_most_once,
+                             bool retain = false, properties<packet_type::will> props = {});
+    std::error_code will_set(will_message will);
     void will_clear();
     void username_pw_set(std::optional<std::string> user_name, std::optional<std::string> password = {});
     /// The wait before reconnecting: the first time, and the longest.
@@ -97,22 +99,23 @@ public:
     /// on the loop if one runs, else on this thread. An error if the broker refuses (a reason_code;
     /// on_connect is called with it) or cannot be reached (errc::connect_timeout, an error of the system or
     /// the resolver, or of the codec if the broker does not speak MQTT); then no other attempt is made,
-    /// unless `retry_first_connection`. Also errc::invalid_argument (no host, keep alive above 65,535
-    /// seconds), errc::empty_client_id (keep_session needs one), errc::already_running (connected, or
-    /// connecting), errc::would_deadlock inside a callback, errc::shutting_down. `keep_alive` in seconds.
+    /// unless `retry_first_connection`. `keep_alive` in seconds, up to 65,535. Before anything is tried:
+    /// errc::already_connected, errc::no_host, errc::invalid_argument (`keep_alive`), errc::client_id_missing
+    /// (keep_session needs one), errc::will_topic_invalid, errc::would_deadlock inside a callback. Also
+    /// errc::shutting_down.
     std::error_code connect(std::string host, std::uint16_t port = 1883,
                             std::chrono::seconds keep_alive = std::chrono::seconds(60),
                             bool retry_first_connection = false);
 
     /// The same with several brokers: `order`, `brokers_share_sessions` and all else that client_options says
-    /// of them holds here too. errc::invalid_argument if there is none, or one without a name.
+    /// of them holds here too. errc::no_host if there is none, or one without a name.
     std::error_code connect(std::vector<broker> brokers,
                             std::chrono::seconds keep_alive = std::chrono::seconds(60),
                             bool retry_first_connection = false);
 
     /// Connects in the background, and tries until it succeeds or the broker refuses for good, which
     /// on_connect tells. Messages published before the CONNACK are queued. Errors at once as of connect():
-    /// errc::invalid_argument, errc::empty_client_id, errc::already_running.
+    /// errc::already_connected and the others that are told before anything is tried.
     std::error_code connect_async(std::string host, std::uint16_t port = 1883,
                                   std::chrono::seconds keep_alive = std::chrono::seconds(60));
     std::error_code connect_async(std::vector<broker> brokers,
@@ -167,10 +170,11 @@ public:
 
     // Messages.
 
-    /// Publishes at once, or when connected. `mid` is the packet identifier (of QoS 0 a tracking number);
-    /// on_publish tells the outcome of exactly this message later: none, or one of the errors of
-    /// basic_async_client::async_publish() that are not told at once. Refused messages have no outcome, and
-    /// their publish_status says why; to_errc() makes an error of it.
+    /// Publishes at once, or when connected: what is published after disconnect() waits for the next
+    /// connect(), QoS 0 as well, and its status, queued_offline, says so. `mid` is the packet identifier (of
+    /// QoS 0 a tracking number); on_publish tells the outcome of exactly this message later: none, or one of
+    /// the errors of basic_async_client::async_publish() that are not told at once. Refused messages have no
+    /// outcome, and their publish_status says why; to_errc() makes an error of it.
     publish_result publish(std::string_view topic, bytes_view payload = {}, qos level = qos::at_most_once,
                            bool retain = false, const properties<packet_type::publish>& props = {});
     publish_result publish(const message& m) { return publish(m.topic, m.payload, m.qos, m.retain, m.props); }
@@ -201,11 +205,12 @@ public:
 
     /// The application has the message that a callback got with this identifier; for manual_ack, and for
     /// callbacks that have thrown. QoS 1: PUBACK goes out; QoS 2: PUBREC. They leave in the order of the
-    /// messages. errc::unknown_packet_id (also when repeated), errc::stale_delivery (the connection, or for
-    /// QoS 2 the session, it came over is gone: the broker will send it again). A `reason` of 0x80 and above
-    /// refuses, and `why`, a Reason String and User Properties, goes along as far as it fits the broker's
-    /// Maximum Packet Size (5.0); errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed,
-    /// errc::property_not_allowed ...: cannot be sent, and the message is still to be acknowledged.
+    /// messages. errc::unknown_packet_id (also when repeated), errc::qos_0_acknowledged (0),
+    /// errc::stale_delivery (the connection, or for QoS 2 the session, it came over is gone: the broker will
+    /// send it again). A `reason` of 0x80 and above refuses, and `why`, a Reason String and User Properties,
+    /// goes along as far as it fits the broker's Maximum Packet Size (5.0); errc::not_supported (a refusal in
+    /// 3.1.1), errc::reason_not_allowed, errc::property_not_allowed ...: cannot be sent, and the message is
+    /// still to be acknowledged.
     /// errc::shutting_down.
     std::error_code ack(std::uint16_t mid, reason_code reason = reason_code::success,
                         explanation::view_type why = {});

@@ -23,6 +23,8 @@ enum class judgement : std::uint8_t { neither, fatal, transient };
 
 /// Errors that the peer's bytes cause are transient: another connection may bring better ones.
 constexpr judgement judge(errc code) {
+    const bool is_our_mistake = code >= errc::invalid_qos && code <= errc::qos_0_acknowledged;
+    if (is_our_mistake) return judgement::fatal;
     switch (code) {
         case errc::none:
         case errc::need_more:

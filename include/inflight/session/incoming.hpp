@@ -65,7 +65,7 @@ public:
     errc acknowledge(const delivery& d, reason_code reason, explanation::view_type why = {}) {
         if (reason != reason_code::success || !why.empty())
             if (const errc bad = check(reason, why); bad != errc::none) return bad;
-        if (d.qos == qos::at_most_once) return errc::none;
+        if (d.qos == qos::at_most_once) return errc::qos_0_acknowledged;
         return d.qos == qos::at_least_once ? acknowledge_qos_1(d, reason, why)
                                            : acknowledge_qos_2(d, reason, why);
     }

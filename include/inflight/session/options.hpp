@@ -78,71 +78,91 @@ struct session_options {
 
 /// What publish() answers at once. Numbers that Python's paho also has mean the same there.
 enum class publish_status : int {
-    success = 0, // Accepted on a live connection.
-    invalid_argument =
-        3, // A property or the QoS cannot be encoded. Nothing is kept, as with all below but the next.
-    queued_offline = 4,   // Accepted while there is no connection; sent after the next CONNACK.
+    success = 0,        // Accepted on a live connection.
+    queued_offline = 4, // Accepted while there is no connection; sent after the next CONNACK.
+
+    // Refused: nothing is kept, and nothing sent.
+    invalid_qos = 3,      // Not 0, 1 or 2.
     packet_too_large = 9, // Larger than max_queued_bytes, the broker's Maximum Packet Size, or MQTT allows.
     queue_full = 15,      // max_queued_messages or max_queued_bytes is reached.
-    invalid_topic = 100,  // Empty, too long, not UTF-8, or with a wildcard.
+    topic_empty = 100,
     packet_ids_exhausted = 101,
     shutting_down = 102,        // The client has been stopped.
     qos_not_supported = 103,    // The QoS is above the broker's Maximum QoS.
     retain_not_supported = 104, // The broker keeps no retained messages.
+    topic_too_long = 105,       // Longer than 65,535 bytes.
+    topic_not_utf8 = 106,
+    topic_nul = 107, // It holds U+0000.
+    topic_wildcard = 108,
+    response_topic_invalid = 109, // As a topic.
+    topic_alias_by_hand = 110,    // The client sets aliases itself.
+    subscription_identifier_sent = 111,
+    property_value = 112, // Out of its range.
+    property_repeated = 113,
+    property_not_allowed = 114, // In a PUBLISH.
+    property_not_utf8 = 115,
+    property_too_long = 116, // A text of more than 65,535 bytes.
 };
 
-constexpr std::string_view name(publish_status status) {
-    switch (status) {
-        case publish_status::success: return "success";
-        case publish_status::invalid_argument: return "invalid argument";
-        case publish_status::queued_offline: return "queued while offline";
-        case publish_status::packet_too_large: return "packet too large";
-        case publish_status::queue_full: return "queue full";
-        case publish_status::invalid_topic: return "invalid topic";
-        case publish_status::packet_ids_exhausted: return "all packet identifiers are in use";
-        case publish_status::shutting_down: return "client has been stopped";
-        case publish_status::qos_not_supported: return "QoS not supported by the broker";
-        case publish_status::retain_not_supported: return "retained messages not supported by the broker";
-    }
-    return "unknown status";
-}
+namespace detail {
+
+struct refused_publish {
+    publish_status status;
+    errc error;
+};
+
+inline constexpr auto refused_publishes = std::to_array<refused_publish>({
+    {publish_status::invalid_qos, errc::invalid_qos},
+    {publish_status::packet_too_large, errc::packet_too_large},
+    {publish_status::queue_full, errc::queue_full},
+    {publish_status::topic_empty, errc::topic_empty},
+    {publish_status::packet_ids_exhausted, errc::packet_ids_exhausted},
+    {publish_status::shutting_down, errc::shutting_down},
+    {publish_status::qos_not_supported, errc::qos_not_supported},
+    {publish_status::retain_not_supported, errc::retain_not_supported},
+    {publish_status::topic_too_long, errc::topic_too_long},
+    {publish_status::topic_not_utf8, errc::topic_not_utf8},
+    {publish_status::topic_nul, errc::topic_nul},
+    {publish_status::topic_wildcard, errc::topic_wildcard},
+    {publish_status::response_topic_invalid, errc::response_topic_invalid},
+    {publish_status::topic_alias_by_hand, errc::topic_alias_by_hand},
+    {publish_status::subscription_identifier_sent, errc::subscription_identifier_sent},
+    {publish_status::property_value, errc::property_value},
+    {publish_status::property_repeated, errc::property_repeated},
+    {publish_status::property_not_allowed, errc::property_not_allowed},
+    {publish_status::property_not_utf8, errc::property_not_utf8},
+    {publish_status::property_too_long, errc::property_too_long},
+});
+
+} // namespace detail
 
 /// The error of a publish that was refused; none of one that was accepted.
 constexpr errc to_errc(publish_status status) {
-    switch (status) {
-        case publish_status::success:
-        case publish_status::queued_offline: return errc::none;
-        case publish_status::invalid_argument: return errc::invalid_argument;
-        case publish_status::packet_too_large: return errc::packet_too_large;
-        case publish_status::queue_full: return errc::queue_full;
-        case publish_status::invalid_topic: return errc::topic_wildcard;
-        case publish_status::packet_ids_exhausted: return errc::packet_ids_exhausted;
-        case publish_status::shutting_down: return errc::shutting_down;
-        case publish_status::qos_not_supported: return errc::qos_not_supported;
-        case publish_status::retain_not_supported: return errc::retain_not_supported;
-    }
-    return errc::invalid_argument;
+    for (const detail::refused_publish& r : detail::refused_publishes)
+        if (r.status == status) return r.error;
+    return errc::none;
+}
+
+constexpr std::string_view name(publish_status status) {
+    if (status == publish_status::success) return "success";
+    if (status == publish_status::queued_offline) return "queued while offline";
+    return row(to_errc(status)).text;
 }
 
 /// The status of a publish that is refused for this reason.
-constexpr publish_status to_status(errc bad) {
-    switch (bad) {
-        case errc::topic_empty:
-        case errc::topic_wildcard:
-        case errc::not_utf8: return publish_status::invalid_topic;
-        case errc::field_too_long:
-        case errc::packet_too_large: return publish_status::packet_too_large;
-        case errc::qos_not_supported: return publish_status::qos_not_supported;
-        case errc::retain_not_supported: return publish_status::retain_not_supported;
-        default: return publish_status::invalid_argument;
-    }
+[[gnu::cold]] constexpr publish_status to_status(errc error) {
+    for (const detail::refused_publish& r : detail::refused_publishes)
+        if (r.error == error) return r.status;
+    return publish_status::property_value; // What is left is wrong with a property.
 }
 
 /// Status and message identifier; true when the message was accepted.
 struct publish_result {
     publish_status status = publish_status::success;
     std::uint16_t mid = 0; // The packet identifier; of a QoS 0 message a tracking number. 0 when refused.
-    explicit constexpr operator bool() const { return to_errc(status) == errc::none; }
+    explicit constexpr operator bool() const {
+        return status == publish_status::success || status == publish_status::queued_offline;
+    }
     friend bool operator==(const publish_result&, const publish_result&) = default;
 };
 

@@ -14,6 +14,7 @@
 #include <inflight/session/message_counter.hpp>
 #include <inflight/session/store.hpp>
 #include <inflight/session/topic_aliases.hpp>
+#include <inflight/session/wrong_use.hpp>
 
 #include <map>
 
@@ -39,12 +40,12 @@ public:
         p.id = p.qos == qos::at_most_once ? packet_id::none : packet_id{1}; // To measure with.
         if (!p.props.empty() && (p.props.has(property_id::topic_alias) ||
                                  p.props.has(property_id::subscription_identifier))) // [v5:MQTT-3.3.4-6]
-            return {publish_status::invalid_argument, 0};
+            return detail::refuse(p, errc::property_not_allowed);
         result<measure> size =
             measure_packet(p, version, online ? link_.limits.maximum_packet_size : wire::packet_max);
-        if (!size) return {to_status(size.error()), 0};
+        if (!size) return detail::refuse(p, size.error());
         if (online)
-            if (const errc bad = refusal(p.qos, p.retain); bad != errc::none) return {to_status(bad), 0};
+            if (const errc bad = refusal(p.qos, p.retain); bad != errc::none) return detail::refuse(p, bad);
 
         const bool at_once = may_send(p.qos) && first_waiting(p.qos) == nil;
         const bool is_kept = !at_once || p.qos != qos::at_most_once;

@@ -7,6 +7,7 @@
 
 #include <inflight/session/event.hpp>
 #include <inflight/session/link.hpp>
+#include <inflight/session/wrong_use.hpp>
 
 #include <list>
 #include <map>
@@ -136,7 +137,7 @@ private:
         const bool online = link_.is_connected();
         const auto size = measure_packet(p, online ? link_.version : preferred,
                                          online ? link_.limits.maximum_packet_size : wire::packet_max);
-        if (!size) return size.error();
+        if (!size) return detail::wrong_use(p, size.error());
         return online ? refusal(p) : errc::none;
     }
 

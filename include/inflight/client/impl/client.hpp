@@ -113,7 +113,7 @@ INFLIGHT_DECL void client::on_exception(std::function<void(std::exception_ptr)> 
 
 INFLIGHT_DECL std::error_code client::message_callback_add(std::string filter,
                                                            std::function<void(const received_message&)> f) {
-    if (const errc bad = check_topic_filter(filter); bad != errc::none) return bad;
+    if (const errc bad = detail::wrong_filter(filter); bad != errc::none) return bad;
     if (!f) return message_callback_remove(filter), std::error_code{};
     loop_->by_filter.set(filter, std::make_shared<decltype(f)>(std::move(f)));
     return {};
@@ -132,13 +132,16 @@ INFLIGHT_DECL void client::enable_logger() {
     enable_logger([](std::string_view line) { std::clog << line << '\n'; });
 }
 
-INFLIGHT_DECL void client::will_set(std::string topic, bytes_view payload, qos level, bool retain,
-                                    properties<packet_type::will> props) {
-    will_set(will_message(topic, payload, level, retain, std::move(props)));
+INFLIGHT_DECL std::error_code client::will_set(std::string topic, bytes_view payload, qos level, bool retain,
+                                               properties<packet_type::will> props) {
+    return will_set(will_message(topic, payload, level, retain, std::move(props)));
 }
 
-INFLIGHT_DECL void client::will_set(will_message will) {
+INFLIGHT_DECL std::error_code client::will_set(will_message will) {
+    if (!is_valid(will.qos)) return errc::invalid_qos;
+    if (detail::wrong_topic(will.topic) != errc::none) return errc::will_topic_invalid;
     loop_->impl().with_session([&](auto& s, time_point) { s.set_will(std::move(will)); });
+    return {};
 }
 
 INFLIGHT_DECL void client::will_clear() {
@@ -311,10 +314,11 @@ INFLIGHT_DECL client::subscribe_status client::unsubscribe(const std::vector<std
 }
 
 INFLIGHT_DECL std::error_code client::ack(std::uint16_t mid, reason_code reason, explanation::view_type why) {
+    if (mid == 0) return errc::qos_0_acknowledged;
     delivery d;
     {
         const std::lock_guard lock(loop_->queue.mutex);
-        const delivery* found = mid == 0 ? nullptr : loop_->to_be_acknowledged.find(packet_id{mid});
+        const delivery* found = loop_->to_be_acknowledged.find(packet_id{mid});
         if (!found) return errc::unknown_packet_id;
         d = *found;
     }
@@ -342,11 +346,9 @@ INFLIGHT_DECL client_options client::options_for(std::string client_id) {
 INFLIGHT_DECL std::error_code client::begin_connect(std::vector<broker> brokers,
                                                     std::chrono::seconds keep_alive, bool retry) {
     const auto is_nameless = [](const broker& b) { return b.host.empty(); };
-    const bool is_complete =
-        !brokers.empty() && std::none_of(brokers.begin(), brokers.end(), is_nameless);
-    if (keep_alive.count() < 0 || keep_alive.count() > 65'535 || !is_complete) return errc::invalid_argument;
-    if (!loop_->impl().is_keepable()) return errc::empty_client_id;
-    if (!loop_->impl().is_idle()) return errc::already_running;
+    if (brokers.empty() || std::any_of(brokers.begin(), brokers.end(), is_nameless)) return errc::no_host;
+    if (keep_alive.count() < 0 || keep_alive.count() > 65'535) return errc::invalid_argument;
+    if (const errc bad = loop_->impl().refusal_to_connect(); bad != errc::none) return bad;
     if (const auto error = loop_->start_io()) return error;
     {
         const std::lock_guard lock(loop_->queue.mutex);
