@@ -80,14 +80,14 @@ class Run:
                 self.failures.append(what)
             say(f"FAILED {what}: {why}")
 
-    def count(self, name, scenarios, ask, tool=None):
+    def count(self, name, scenarios, ask, tool=None, only=None):
         if tool and not shutil.which(tool):
             self.results.not_measured.append(name)
             return
         for scenario in filter(self.wants, scenarios):
             say(f"{name}, {scenario}")
             for client in self.present(scenario.clients):
-                if self.is_short and client not in plan.SHORT_COUNTS:
+                if self.is_short and client not in plan.SHORT_COUNTS or only and client not in only(scenario):
                     continue
                 with self.failing(f"{name}, {scenario}: {client.name}", client):
                     self.results.counts[name, scenario, client] = ask(scenario, client)
@@ -103,6 +103,9 @@ class Run:
         instructions = plan.INSTRUCTIONS[:2] + plan.INSTRUCTIONS[3:5] if self.is_short else plan.INSTRUCTIONS
         self.count("instructions", instructions,
                    lambda s, c: self.bench.instructions(s, c, number(c, 10_000, 2_000)), "valgrind")
+        self.count("instructions", [] if self.is_short else plan.BROKER_INSTRUCTIONS,
+                   lambda s, c: self.bench.instructions(s, c, 1_000 if s.size >= 16 * plan.KIB else 4_000), "valgrind",
+                   only=lambda s: (s.clients[0], plan.cheapest(s)))
         for scenario in filter(self.wants, [] if self.is_short else plan.WINDOW_COST):
             say(f"instructions, {scenario}")
             with self.failing(f"instructions, {scenario}"):
