@@ -60,6 +60,12 @@ private:
         out.max_queued_messages = max_waiting;
         out.max_output_bytes = 100'000;
         out.trace_lines = 10;
+        out.authentication = [](std::string_view, std::string_view) -> authentication_exchange {
+            return [](std::string_view words) -> authentication_answer {
+                if (words.empty()) return {reason_code::continue_authentication, "more"};
+                return {words == "no" ? reason_code::not_authorized : reason_code::success};
+            };
+        };
         return out;
     }
 
@@ -135,6 +141,8 @@ private:
         const bool retains = (more & 8) != 0;
         if (more & 4) p.will = will{.props = will_props, .topic = topic, .payload = "will", .qos = level(), .retain = retains};
         if (more & 16) props.set<property_id::request_response_information>(1);
+        if (more & 32) props.set<property_id::authentication_method>("M");
+        if (more & 64) props.set<property_id::authentication_data>("yes");
         p.props = props;
         const bool is_first = !c.has_connect && c.is_clean;
         if (is_first && c.version == protocol_version::v5) {
@@ -216,8 +224,14 @@ private:
                 say(c, disconnect{.props = props});
                 break;
             }
-            default: say(c, auth{.reason = reason_code::re_authenticate}); break;
+            default: say_auth(c, bits); break;
         }
+    }
+
+    void say_auth(client& c, unsigned bits) {
+        auto props = properties<packet_type::auth>().set<property_id::authentication_method>(bits & 8 ? "M" : "N");
+        if (bits & 16) props.set<property_id::authentication_data>(bits & 32 ? "yes" : "no");
+        say(c, auth{.reason = bits & 4 ? reason_code::re_authenticate : reason_code::continue_authentication, .props = props});
     }
 
     // What the owner of the server does.
@@ -279,10 +293,12 @@ private:
             if (!f) return check(f.error() == errc::need_more, "output is made of packets");
             const auto p = decode(*f, c.version);
             check(bool(p), "output can be decoded");
-            check((type_of(*p) == packet_type::connack) != c.has_connack, "CONNACK comes first, and once");
+            const bool is_auth = type_of(*p) == packet_type::auth, is_connack = type_of(*p) == packet_type::connack;
+            check(is_auth || is_connack != c.has_connack, "CONNACK comes first but for AUTH, and once");
             check(!c.is_done, "nothing follows DISCONNECT or a refusal");
             check(!c.has_connect || f->size <= c.maximum_packet_size, "the Maximum Packet Size is kept");
-            c.has_connack = c.has_connect = true;
+            c.has_connect = true;
+            c.has_connack = c.has_connack || is_connack;
             std::visit([&](const auto& one) { take(c, one); }, *p);
             c.stream.erase(0, f->size);
         }
@@ -291,7 +307,7 @@ private:
     template <class Packet>
     void take(client&, const Packet&) {
         using type = packet_type;
-        constexpr packet_set client_only{type::connect, type::subscribe, type::unsubscribe, type::pingreq, type::auth};
+        constexpr packet_set client_only{type::connect, type::subscribe, type::unsubscribe, type::pingreq};
         check(!client_only.has(Packet::type), "a packet that a server may send");
     }
     void take(client& c, const connack& p) { c.is_done = is_refusal(p.reason); }

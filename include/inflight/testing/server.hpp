@@ -224,6 +224,7 @@ private:
         ++parts_.log.counters.packets_received[static_cast<std::size_t>(f.type())];
         if (const auto raw = parts_.faults.take_raw()) c.send_raw(*raw);
         if (c.is_closing()) return; // A planned cut was in these bytes.
+        if (c.authentication.holds_connect()) return on_frame_before_connack(c, f, now);
         if (!c.session) return on_first_frame(c, f, now);
         errc bad = errc::unexpected_packet; // [v5:MQTT-3.1.0-2]
         if (f.type() != packet_type::connect) {
@@ -255,7 +256,7 @@ private:
         if (!is_spoken) return refuse(c, reason_code::unsupported_protocol_version, now); // [v5:MQTT-3.1.2-2]
 
         const result<connect> p = decode_as<connect>(f, c.version());
-        if (p) return on_connect(c, *p, now);
+        if (p) return on_connect(c, *p, f, now);
         if (c.v5() || p.error() == errc::empty_client_id) // [v3:MQTT-3.1.3-8]
             return refuse(c, row(p.error()).reason, now);
         c.close(); // [v3:MQTT-3.1.4-1]
@@ -272,9 +273,49 @@ private:
         c.close();
     }
 
-    void on_connect(server_connection& c, const connect& p, time_point now) {
+    void on_connect(server_connection& c, const connect& p, const frame& f, time_point now) {
         note(c, p);
         c.set_client_limits(p);
+        if (const auto planned = parts_.faults.take_refusal()) return refuse(c, *planned, now);
+        if (!p.props.has(property_id::authentication_method)) return admit(c, p, {}, now);
+        answer(c, c.authentication.connected(p, *c.options, std::string(f.body)), now);
+    }
+
+    // Until CONNACK there are only AUTH and DISCONNECT. [v5:MQTT-3.1.2-30]
+    void on_frame_before_connack(server_connection& c, const frame& f, time_point now) {
+        if (f.type() == packet_type::disconnect) return c.close();
+        const result<auth> p = f.type() == packet_type::auth ? decode_as<auth>(f, c.version())
+                                                             : result<auth>(errc::unexpected_packet);
+        if (p) note(c, *p);
+        const errc bad = p ? on(c, *p, now) : p.error();
+        if (bad != errc::none) refuse(c, row(bad).reason, now);
+    }
+
+    errc on(server_connection& c, const auth& p, time_point now) {
+        authentication_answer words;
+        const errc bad = c.authentication.received(p, *c.options, words);
+        if (bad == errc::none) answer(c, words, now);
+        return bad;
+    }
+
+    // What the authentication method says goes out in AUTH, in CONNACK, or with the end of the connection.
+    void answer(server_connection& c, const authentication_answer& words, time_point now) {
+        if (is_refusal(words.reason)) { // [v5:MQTT-4.12.0-4] [v5:MQTT-4.12.1-2]
+            if (c.session) disconnect(c, words.reason, now);
+            else refuse(c, words.reason, now);
+        } else if (words.reason == reason_code::success && !c.session) {
+            const std::string body = c.authentication.take_connect();
+            constexpr auto first = static_cast<std::uint8_t>(unsigned(packet_type::connect) << 4);
+            admit(c, *decode_as<connect>(frame{.first = first, .body = body}, c.version()), words.data, now);
+        } else { // [v5:MQTT-4.12.0-2]
+            properties<packet_type::auth> props;
+            c.authentication.add_to(props, words.data);
+            if (c.send(auth{.reason = words.reason, .props = props}, now) != errc::none) c.close();
+        }
+    }
+
+    // The client is who it says, or has not been asked.
+    void admit(server_connection& c, const connect& p, std::string_view words, time_point now) {
         if (const reason_code code = judge(c, p); is_refusal(code)) return refuse(c, code, now);
         const std::string id = p.client_id.empty() ? unused_client_id() : std::string(p.client_id);
         take_over(id, now);
@@ -287,15 +328,13 @@ private:
         if (p.will) session->will = server_will::from(*p.will);
         session->connection = &c;
         c.session = session;
-        if (const errc bad = send_connack(c, p, is_present, now); bad != errc::none) return c.close();
+        if (const errc bad = send_connack(c, p, is_present, words, now); bad != errc::none) return c.close();
         session->out.restart();
         session->out.flush(c, now);
     }
 
-    reason_code judge(const server_connection& c, const connect& p) {
+    static reason_code judge(const server_connection& c, const connect& p) {
         const server_options& allowed = *c.options;
-        if (const auto planned = parts_.faults.take_refusal()) return *planned;
-        if (p.props.has(property_id::authentication_method)) return reason_code::bad_authentication_method;
         if (p.will && p.will->qos > allowed.maximum_qos)
             return reason_code::qos_not_supported; // [v5:MQTT-3.2.2-12]
         if (p.will && p.will->retain && !allowed.retain_available)
@@ -326,7 +365,8 @@ private:
     }
 
     // What is not said has its default. [v5:MQTT-3.2.2-2] [v5:MQTT-3.2.2-16]
-    errc send_connack(server_connection& c, const connect& p, bool is_present, time_point now) {
+    errc send_connack(server_connection& c, const connect& p, bool is_present, std::string_view words,
+                      time_point now) {
         using enum property_id;
         const server_options& o = *c.options;
         properties<packet_type::connack> props;
@@ -345,6 +385,7 @@ private:
         if (o.server_keep_alive) props.set<property_id::server_keep_alive>(*o.server_keep_alive);
         if (!o.response_information.empty() && p.props.get<request_response_information>().value_or(0) == 1)
             props.set<property_id::response_information>(o.response_information);
+        c.authentication.add_to(props, words); // [v5:MQTT-4.12.0-5]
         return c.send(connack{.session_present = is_present, .props = props}, now);
     }
 
@@ -459,7 +500,7 @@ private:
         return errc::none;
     }
 
-    // What only servers send, and AUTH, for which no method was agreed on.
+    // What only servers send.
     template <class Packet>
     errc on(server_connection&, const Packet&, time_point) {
         return errc::unexpected_packet;

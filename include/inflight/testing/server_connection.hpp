@@ -7,7 +7,7 @@
 #include <inflight/codec/decode.hpp>
 #include <inflight/testing/journal.hpp>
 #include <inflight/testing/routed_message.hpp>
-#include <inflight/testing/server_options.hpp>
+#include <inflight/testing/server_authentication.hpp>
 #include <inflight/testing/timer_queue.hpp>
 
 namespace inflight::testing {
@@ -31,6 +31,7 @@ public:
 
     const std::shared_ptr<const server_options> options; // As they were when it was opened.
     server_session* session = nullptr;                   // From CONNACK on.
+    server_authentication authentication{};
     std::chrono::seconds keep_alive{0};
     std::chrono::seconds asked_expiry{0}; // The Session Expiry Interval of CONNECT.
     std::size_t open_qos_2 = 0;           // Of the client, counted against our Receive Maximum.

@@ -10,6 +10,16 @@ namespace inflight::testing {
 /// The Session Expiry Interval of a session that never expires.
 inline constexpr std::chrono::seconds never{0xFFFF'FFFF};
 
+/// What an authentication method says: continue_authentication asks for more, success is content, a code of
+/// 0x80 and above refuses. `data` goes to the client, except with a refusal.
+struct authentication_answer {
+    reason_code reason = reason_code::success;
+    std::string data{};
+};
+
+/// One exchange: gets the client's words, the first ones to begin with, until it is content or refuses.
+using authentication_exchange = std::function<authentication_answer(std::string_view data)>;
+
 /// The limits are announced in a CONNACK of 5.0 and enforced in both versions.
 struct server_options {
     /// QoS 2 messages that a client may have open, 1 to 65,535. (QoS 1 is acknowledged at once.)
@@ -37,6 +47,11 @@ struct server_options {
     /// Judges each CONNECT; a code of 0x80 and above refuses it. Empty: everybody is welcome. It must not
     /// call the server.
     std::function<reason_code(const connect&)> authenticate{};
+    /// Enhanced authentication (5.0): begins an exchange of this method, at CONNECT, before `authenticate` is
+    /// asked, and with every re-authentication. An empty exchange: the method is not known. Empty: none is.
+    /// Neither it nor an exchange may call the server.
+    std::function<authentication_exchange(std::string_view method, std::string_view client_id)>
+        authentication{};
     /// For clients that request it; empty: none.
     std::string response_information{};
     /// Goes with the codes "use another server" and "server moved"; empty: none.
