@@ -19,6 +19,7 @@ struct arguments {
     int count = 0;           // 0: the example's own idea.
     double interval = -1;    // Seconds; below 0: the example's own idea.
     inflight::qos qos = inflight::qos::at_least_once;
+    std::string password_file{}; // Of credentials_provider.
     bool retry = false;      // A broker that is not there is waited for.
     inflight::client_options options{};
 
@@ -46,6 +47,7 @@ struct arguments {
             else if (name == "--id") options.client_id = value;
             else if (name == "--user") options.user_name = value;
             else if (name == "--password") options.password = value;
+            else if (name == "--password-file") password_file = value;
             else if (name == "--version") good = version(value);
             else good = false;
             if (!good) {
@@ -71,6 +73,7 @@ private:
                "  --qos 0|1|2        quality of service (1)\n"
                "  --id TEXT          client identifier (a generated one)\n"
                "  --user, --password credentials\n"
+               "  --password-file F  holds the password (credentials_provider)\n"
                "  --keep-session     the broker keeps the session while we are away; needs --id\n"
                "  --version 3.1.1|5  protocol version (5, falling back to 3.1.1)\n"
                "  --retry            wait for a broker that is not there\n";

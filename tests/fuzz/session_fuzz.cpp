@@ -18,7 +18,7 @@ struct slow_store : memory_store {
     std::uint64_t keep_received(packet_id) { return last ? ++*last : 0; }
 };
 
-session_options options_from(input& in) {
+session_options options_from(input& in, bool has_method) {
     session_options out;
     const unsigned bits = in.byte();
     if (bits & 1) out.client_id = "c";
@@ -33,13 +33,15 @@ session_options options_from(input& in) {
     out.topic_alias_maximum = 3;
     out.max_queued_messages = 40;
     out.on_full_queue = static_cast<queue_policy>(bits % 4);
+    if (has_method) out.connect_properties.set<property_id::authentication_method>("M");
     return out;
 }
 
 class life {
 public:
     explicit life(input in)
-        : in_(in), lag_((in_.byte() & 1) != 0), session_(options_from(in_), slow_store{{}, lag_ ? &ticket_ : nullptr}) {}
+        : in_(in), decisions_(in_.byte()), lag_((decisions_ & 1) != 0), has_method_((decisions_ & 2) != 0),
+          session_(options_from(in_, has_method_), slow_store{{}, lag_ ? &ticket_ : nullptr}) {}
 
     void run() {
         while (!in_.at_end()) {
@@ -83,13 +85,26 @@ private:
     }
 
     void rare() {
-        switch (in_.byte() % 6) {
+        const unsigned which = in_.byte();
+        if (which >= 240) return authenticate(which);
+        switch (which % 6) {
             case 0: session_.disconnect(static_cast<reason_code>(in_.byte())); break;
             case 1: session_.fail(errc::timed_out); break;
             case 2: session_.server_changed(); break;
             case 3: session_.abandon(errc::not_connected); break;
             case 4: session_.set_max_queued_messages(in_.byte()); break;
             default: receive(std::string_view("\xD0\0", 2)); break;
+        }
+    }
+
+    void authenticate(unsigned which) {
+        const auto props = properties<packet_type::auth>().set<property_id::authentication_method>("M");
+        switch (which % 5) {
+            case 0: receive(packet(auth{.reason = reason_code::continue_authentication, .props = props})); break;
+            case 1: receive(packet(auth{.props = props})); break;
+            case 2: (void)session_.authenticate("answer"); break;
+            case 3: (void)session_.reauthenticate("again"); break;
+            default: session_.authenticated(now_); break;
         }
     }
 
@@ -137,6 +152,7 @@ private:
         if (bits & 16) props.set<property_id::server_keep_alive>(in_.byte());
         if (bits & 32) props.set<property_id::retain_available>(0);
         if (bits & 64) props.set<property_id::assigned_client_identifier>("made up");
+        if (has_method_) props.set<property_id::authentication_method>("M");
         const auto reason = bits & 128 ? static_cast<reason_code>(in_.byte()) : reason_code::success;
         receive(packet(connack{.session_present = (bits & 1) != 0, .reason = reason, .props = props}));
     }
@@ -212,7 +228,9 @@ private:
             check(bool(p), "output can be decoded");
             check(!sent_disconnect_, "nothing follows DISCONNECT");
             check((type_of(*p) == packet_type::connect) == !sent_connect_, "CONNECT comes first, and once");
-            check(type_of(*p) == packet_type::connect || got_connack_, "nothing but CONNECT before CONNACK");
+            const bool is_early = type_of(*p) == packet_type::connect || type_of(*p) == packet_type::auth;
+            check(is_early || got_connack_, "nothing but CONNECT, and AUTH if it names a method, before CONNACK");
+            check(type_of(*p) != packet_type::auth || has_method_, "no AUTH without a method");
             sent_connect_ = true;
             sent_disconnect_ = type_of(*p) == packet_type::disconnect;
             stream_.erase(0, f->size);
@@ -244,6 +262,8 @@ private:
                 if (deliveries_.size() < 1000) deliveries_.push_back(m->packet.delivery);
             } else if (std::get_if<event::connected>(&*e)) {
                 got_connack_ = true;
+            } else if (const auto* a = std::get_if<event::authentication>(&*e)) {
+                got_connack_ = got_connack_ || a->is_final;
             } else if (const auto* p = std::get_if<event::published>(&*e)) {
                 check(open_.erase(p->tag) == 1, "one outcome for each accepted publish");
             }
@@ -252,7 +272,8 @@ private:
     }
 
     input in_;
-    bool lag_;
+    unsigned decisions_;
+    bool lag_, has_method_;
     std::uint64_t ticket_ = 0;
     time_point now_{std::chrono::hours(1)};
     client_session<slow_store> session_;

@@ -80,6 +80,41 @@ class Refusals(unittest.TestCase):
                     same(p.finish(), 0, "exit status", p)
                     same(p.out[-1], FINISHED, "last line", p)
 
+    def test_a_password_that_changes_between_two_connections_is_read_anew(self):
+        with Mosquitto(users={"jane": "first"}) as broker:
+            token = broker.directory / "token"
+            token.write_text("first\n")
+            with example("credentials_provider", broker, "--user", "jane", "--password-file", token, "--count", 1000,
+                         "--interval", 0.05) as p:
+                p.wait_line("Connected to MQTT Broker!")
+                broker.stop()
+                p.wait_line(lambda line: line.endswith("Connection refused"))
+                broker.set_password("jane", "second")
+                token.write_text("second\n")
+                broker.start()
+                p.wait_line("Connected to MQTT Broker!", 2)
+                broker.stop()  # And now it has no password at all.
+                token.unlink()
+                p.wait_line(f"lost 127.0.0.1:{broker.port}: No such file or directory")
+                token.write_text("third\n")
+                broker.set_password("jane", "third")
+                broker.start()
+                p.wait_line("Connected to MQTT Broker!", 3)
+                p.stop()
+                same(p.process.returncode, 0, "exit status", p)
+
+    def test_a_provider_that_has_the_wrong_password_or_none_is_told(self):
+        with Mosquitto(users={"jane": "first"}) as broker:
+            token = broker.directory / "token"
+            for content, error in (("second\n", "not authorized"), ("", "No such file or directory")):
+                token.write_text(content)
+                with example("credentials_provider", broker, "--user", "jane", "--password-file", token) as p:
+                    same(p.finish(), 1, "exit status", p)
+                    same((p.out, p.err), ([], [f"lost 127.0.0.1:{broker.port}: {error}"]), "output", p)
+            with example("credentials_provider", broker) as p:
+                same(p.finish(), 1, "exit status", p)
+                same(p.err, ["it needs --user and --password-file"], "errors", p)
+
     def test_without_a_broker_there_is_a_plain_error_at_once(self):
         def alone(program, *options):
             nobody = Address(free_port())

@@ -291,6 +291,7 @@ private:
         if (e.version_refused) client_.use_other_version();
     }
     void on(const inflight::event::disconnected&) {}
+    void on(const inflight::event::authentication&) {} // No world has a method.
     void on(const inflight::event::oversized&) { rules_.read_past(); }
 
     void on(const inflight::event::message& e) {

@@ -99,13 +99,17 @@ class Mosquitto(Broker):
         super().__init__()
         self.lines = list(lines)
         if users:
-            passwords = self.directory / "passwords"
-            passwords.touch()
+            self.passwords = self.directory / "passwords"
+            self.passwords.touch()
             for user, password in users.items():
-                subprocess.run([find("mosquitto_passwd"), "-b", passwords, user, password], check=True)
-            self.lines += ["allow_anonymous false", f"password_file {passwords}"]
+                self.set_password(user, password)
+            self.lines += ["allow_anonymous false", f"password_file {self.passwords}"]
         else:
             self.lines += ["allow_anonymous true"]
+
+    def set_password(self, user, password):
+        """Counts from the next start on."""
+        subprocess.run([find("mosquitto_passwd"), "-b", self.passwords, user, password], check=True)
 
     def start(self):
         """The first time on a free port, then on the same again."""

@@ -32,6 +32,10 @@ struct event_printer {
     std::string operator()(const inflight::event::refused& e) const {
         return "refused: " + std::string(inflight::name(e.connack->reason)) + (e.version_refused ? " (version)" : "");
     }
+    std::string operator()(const inflight::event::authentication& e) const {
+        return std::string(e.is_final ? "authenticated: '" : "asked: '") + std::string(e.data) + "'" +
+               (e.reason_string.empty() ? "" : " '" + std::string(e.reason_string) + "'");
+    }
     std::string operator()(const inflight::event::message& e) const { return inflight::print<inflight::publish>(e.packet, version); }
     std::string operator()(const inflight::event::oversized& e) const {
         return "oversized '" + std::string(e.topic) + "' " + std::to_string(e.size);

@@ -48,10 +48,11 @@ public:
     /// Handler signature: void(std::error_code, connect_result).
     /// Completes: when the first CONNACK has come, or when connecting has been given up.
     /// Errors: a reason_code when the broker refuses for good; errc::client_id_missing (keep_session needs a
-    /// client_id), errc::will_topic_invalid and others of a CONNECT that cannot be encoded; an error of the
-    /// system or the resolver that no repetition will cure; errc::already_connected. With
+    /// client_id), errc::not_supported (options.authentication with 3.1.1), errc::will_topic_invalid and others
+    /// of a CONNECT that cannot be encoded; an error of the system or the resolver that no repetition will cure; errc::already_connected. With
     /// retry_first_connection false also whatever else made the first attempt fail: any reason_code,
-    /// errc::connect_timeout, errc::server_reference_invalid, errc::too_many_redirects, any error of the
+    /// errc::connect_timeout, errc::authentication_timeout, what the credentials or the authenticator gave,
+    /// errc::server_reference_invalid, errc::too_many_redirects, any error of the
     /// system, the resolver and the transport (asio::error::eof, connection_refused, host_not_found ...), any
     /// errc of bytes that are not MQTT.
     /// Cancellation: stops waiting; the client goes on connecting.
@@ -59,6 +60,22 @@ public:
     auto async_connect(CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code, connect_result)>(
             [i = impl_](auto handler) { i->start_connect(std::move(handler)); }, token);
+    }
+
+    /// Proves anew who this client is, by the method of options.authentication, while messages go on (5.0):
+    /// before a token expires, for example.
+    ///
+    /// Handler signature: void(std::error_code, authentication_result).
+    /// Completes: when both sides are content, or when it has failed; then the connection ends too, unless
+    /// the broker has not heard of it yet.
+    /// Errors: errc::not_connected; errc::no_authentication_method; errc::already_running, since there is one
+    /// at a time; what the authenticator gave; a reason_code when the broker refuses;
+    /// errc::authentication_timeout after options.connect_timeout; otherwise what ended the connection.
+    /// Cancellation: stops waiting; the re-authentication goes on.
+    template <class CompletionToken>
+    auto async_reauthenticate(CompletionToken&& token) {
+        return asio::async_initiate<CompletionToken, void(std::error_code, authentication_result)>(
+            [i = impl_](auto handler) { i->start_reauthenticate(std::move(handler)); }, token);
     }
 
     /// Publishes at once, or when connected. The message is kept until it is acknowledged, and the caller not

@@ -166,6 +166,7 @@ protected:
     virtual void on_connack(const event::connected& e) = 0;
     virtual void on_refusal(const event::refused& e) = 0;
     virtual void on_server_disconnect(const event::disconnected& e) = 0;
+    virtual void on_authentication(const event::authentication& e) = 0;
 
     /// Whoever disconnects has all the messages that were handed out.
     void acknowledge_taken() {
@@ -286,6 +287,7 @@ private:
     }
     void on(event::refused& e) { on_refusal(e); }
     void on(event::disconnected& e) { on_server_disconnect(e); }
+    void on(event::authentication& e) { on_authentication(e); }
     void on(event::oversized& e) {
         ++oversized_;
         oversized_message m{std::string(e.topic), e.size};

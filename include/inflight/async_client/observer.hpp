@@ -16,6 +16,7 @@ struct observer {
     virtual void on_message_queued() {}                // There is one more to take.
     virtual void on_published(const event::published&, std::error_code) {}
     virtual void on_replied(event::replied, std::error_code) {} // tag 0: subscriptions were renewed.
+    virtual void on_reauthenticated(const authentication_result&) {}
     virtual void on_oversized(const oversized_message&) {}
     virtual void on_packet(bool, std::string) {} // True: sent. One printed packet.
     virtual packet_printer wanted_printer() const { return nullptr; } // What prints it; null: not wanted.

@@ -1,6 +1,7 @@
 // inflight/async_client/options.hpp - what a client is told beyond its session: brokers, time limits, queues.
 #pragma once
 
+#include <inflight/async_client/authenticator.hpp>
 #include <inflight/async_client/connection_event.hpp>
 #include <inflight/session/disconnect_options.hpp>
 #include <inflight/session/explanation.hpp>
@@ -50,6 +51,14 @@ struct disconnect_result {
     properties<packet_type::disconnect> props{}; // All that came with it, User Properties among them.
 };
 
+/// How a re-authentication has ended.
+struct authentication_result {
+    std::error_code error{};     // none: both sides are content.
+    reason_code reason{};        // The broker's refusal, if it gave one.
+    std::string reason_string{}; // The broker's own words, if any.
+    explicit operator bool() const { return !error; }
+};
+
 /// The broker's answer to subscriptions that were renewed because it had lost the session.
 struct resubscribe_result {
     std::error_code error{}; // Why there is no answer: the broker has not got the feature, for example.
@@ -92,7 +101,17 @@ struct client_options : session_options {
     /// Empty: 5.0, falling back to 3.1.1 when a broker refuses it or closes in answer to its CONNECT.
     std::optional<protocol_version> version{};
 
-    /// For all of resolving, connecting, handshakes and CONNACK together.
+    /// Asked for user name and password before each attempt to connect, in place of `user_name` and
+    /// `password`: for tokens that expire. Calls the function it is given with the answer, at once (see
+    /// credentials_from()) or later; an error ends the attempt as a broker that cannot be reached does, and
+    /// another one follows. Runs with the client's I/O, must not block.
+    std::function<void(credentials_callback)> credentials{};
+    /// A method of enhanced authentication, as scram_sha_256() of scram.hpp is one. Needs 5.0: the client
+    /// does not fall back to 3.1.1 then, and with `version` 3.1.1 connecting fails with errc::not_supported.
+    enhanced_authentication authentication{};
+
+    /// For all of asking for credentials, resolving, connecting, handshakes, authentication and CONNACK
+    /// together; and for a re-authentication.
     std::chrono::milliseconds connect_timeout{10'000};
     /// A host may have several addresses, of IPv6 and IPv4: when one has not answered for so long, the next
     /// is tried as well, and the first to answer is taken (RFC 8305, "happy eyeballs").

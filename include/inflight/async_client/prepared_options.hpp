@@ -10,6 +10,8 @@ namespace inflight::detail {
 /// Time limits that clocks can be asked for, a client identifier and a seed if there was none.
 inline client_options prepared(client_options options) {
     if (options.brokers.empty()) options.brokers = {broker{}};
+    if (options.authentication)
+        options.connect_properties.set<property_id::authentication_method>(options.authentication.method);
     for (auto* limit :
          {&options.connect_timeout, &options.address_delay, &options.reconnect_delay,
           &options.max_reconnect_delay, &options.stable_after, &options.drain_timeout,

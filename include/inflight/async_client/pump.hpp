@@ -65,17 +65,24 @@ protected:
     }
 
     /// What is wrong with our own CONNECT, if anything.
-    errc opened(std::shared_ptr<Transport> transport, protocol_version version) {
+    errc opened(std::shared_ptr<Transport> transport, protocol_version version, std::string_view words) {
         transport_ = std::move(transport);
         partial_.clear();
         trace_.clear();
         reading_ = writing_ = paused_ = stalled_ = finished_writing_ = false;
         close_error_ = {};
         errc bad = errc::none;
-        step([&] { bad = session_.transport_opened(version); });
+        step([&] { bad = session_.transport_opened(version, words); });
         read();
         flush();
         return bad;
+    }
+
+    /// The server is believed. Behind its CONNACK, if that was held, more may have come.
+    void authenticated() {
+        const bool was_held = session_.is_verifying();
+        step([&] { session_.authenticated(clock::now()); });
+        if (was_held) take_what_is_there();
     }
 
     /// Ends the connection: from now on only the ends of pending handlers are awaited.
@@ -207,7 +214,7 @@ private:
         const lock_type lock(mutex_);
         if (closing_) return;
         step([] {});
-        if (!paused_ && !stalled_) read();
+        if (!paused_ && !stalled_ && !session_.is_verifying()) read();
         flush();
     }
 

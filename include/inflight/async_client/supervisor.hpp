@@ -1,13 +1,14 @@
 // inflight/async_client/supervisor.hpp - what is to be connected, when, and when to give up.
 //
 // States: idle -> opening -> open -> (lost) -> waiting -> opening ...; stopping leads from any of them to
-// idle. An attempt has one time limit for resolving, connecting, handshakes and CONNACK together.
+// idle. An attempt has one time limit for credentials, resolving, connecting, handshakes and CONNACK
+// together.
 #pragma once
 
 #include <inflight/async_client/backoff.hpp>
 #include <inflight/async_client/broker_list.hpp>
 #include <inflight/async_client/context_clients.hpp>
-#include <inflight/async_client/core.hpp>
+#include <inflight/async_client/login.hpp>
 #include <inflight/async_client/prepared_options.hpp>
 #include <inflight/async_client/redirect.hpp>
 
@@ -16,8 +17,8 @@
 namespace inflight::detail {
 
 template <class Transport, session_store Store, class Mutex>
-class supervisor final : public core<Transport, Store, Mutex>, public ends_with_context {
-    using base = core<Transport, Store, Mutex>;
+class supervisor final : public login<Transport, Store, Mutex>, public ends_with_context {
+    using base = login<Transport, Store, Mutex>;
     using typename base::clock;
     using typename base::lock_type;
     using typename base::timer;
@@ -123,6 +124,7 @@ public:
             this->final_error_ = errc::shutting_down;
             ++attempt_;
             this->session_.stop();
+            this->close_login(errc::shutting_down);
             this->abandon(errc::shutting_down);
             give_up(errc::shutting_down);
         }
@@ -150,6 +152,7 @@ private:
     errc wrong_options() const {
         const session_options& o = this->session_.options();
         if (o.keep_session && o.client_id.empty()) return errc::client_id_missing; // To be kept under.
+        if (this->needs_v5() && this->options_.version == protocol_version::v3_1_1) return errc::not_supported;
         return o.will && wrong_topic(o.will->topic) != errc::none ? errc::will_topic_invalid : errc::none;
     }
 
@@ -197,7 +200,7 @@ private:
         return this->options_.version.value_or(protocol_version::v5);
     }
 
-    // One attempt: a transport, then CONNECT, until CONNACK or the time limit.
+    // One attempt: what CONNECT is to say, a transport, CONNECT, until CONNACK or the time limit.
     void attempt() {
         state_ = state::opening;
         this->session_.server_changed(is_elsewhere());
@@ -206,10 +209,20 @@ private:
         last_.version = this->preferred_;
         last_words_.clear();
         version_refused_ = is_connect_bad_ = false;
-        opening_ = std::make_shared<Transport>(this->executor_);
         arm(this->options_.connect_timeout, [this, attempt] { on_attempt_timeout(attempt); });
+        if (!this->has_to_ask()) return open();
+        this->ask_credentials(); // Before there is a transport, on which a broker would wait.
+    }
+
+    void on_asked(std::error_code error) override {
+        if (error) on_lost(error);
+        else open();
+    }
+
+    void open() {
+        opening_ = std::make_shared<Transport>(this->executor_);
         opening_->async_open(brokers_.current(), how_to_open(),
-                             [self = self_ptr(), attempt, t = opening_](std::error_code error) {
+                             [self = self_ptr(), attempt = attempt_, t = opening_](std::error_code error) {
                                  const lock_type l(self->mutex_);
                                  if (attempt == self->attempt_ && t == self->opening_) self->on_open(error);
                              });
@@ -244,17 +257,18 @@ private:
         }
         state_ = state::open;
         tell_step(connection_step::connected);
-        is_connect_bad_ = this->opened(std::move(t), this->preferred_) != errc::none;
+        is_connect_bad_ = this->opened(std::move(t), this->preferred_, this->first_words()) != errc::none;
     }
 
     void on_attempt_timeout(std::uint64_t attempt) {
         if (attempt != attempt_) return;
-        if (opening_) { // Its handlers may come late, or, of a resolver that hangs, never.
+        const errc error = this->is_asking() ? errc::authentication_timeout : errc::connect_timeout;
+        if (state_ == state::opening) { // Its handlers may come late, or, of a resolver that hangs, never.
             ++attempt_;
-            std::exchange(opening_, nullptr)->close();
-            on_lost(errc::connect_timeout);
+            if (opening_) std::exchange(opening_, nullptr)->close();
+            on_lost(error);
         } else if (state_ == state::open && !this->session_.is_connected()) {
-            this->close(errc::connect_timeout);
+            this->close(error);
         }
     }
 
@@ -296,6 +310,8 @@ private:
         last_.reason = e.packet->reason;
         keep_words(e.packet->props);
     }
+
+    void on_login_failed(std::error_code error) override { last_.error = error; }
 
     void keep_words(properties_view<packet_type::connack> props) {
         last_.props = properties<packet_type::connack>(props);
@@ -362,6 +378,7 @@ private:
         last_.error = error;
 
         if (stopping_ == stopping::saying_goodbye) return stop_connecting({}, had_connack);
+        this->end_login(error);
         tell_step(connection_step::lost, error);
         if (!had_connack && saw_transport && other_version()) return attempt();
         if (may_be_redirected(error)) return ask_where_to(had_connack);
@@ -450,7 +467,7 @@ private:
     // Until a first CONNACK has come, the versions alternate: 5.0, then 3.1.1 at once, then, after a
     // wait, 5.0 again.
     bool other_version() {
-        if ((agreed_version_ && !is_elsewhere()) || this->options_.version) return false;
+        if ((agreed_version_ && !is_elsewhere()) || this->options_.version || this->needs_v5()) return false;
         const bool closed = last_.error == asio::error::eof || last_.error == asio::error::connection_reset ||
                             last_.error == errc::version_refused || last_.error == asio::error::broken_pipe;
         if (!version_refused_ && !closed) return false;
@@ -473,6 +490,7 @@ private:
         state_ = state::idle;
         stopping_ = stopping::no;
         goodbye_.reset();
+        this->end_login(error ? error : make_error_code(errc::not_connected));
         reconnects_at_once_ = false;
         drain_timer_.cancel();
         attempt_timer_.cancel();

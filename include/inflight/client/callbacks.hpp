@@ -24,6 +24,7 @@ struct callbacks {
     callback<const publish_outcome&> on_publish_outcome{}; // Instead of it.
     callback<const subscribe_outcome&> on_subscribe{};
     callback<const subscribe_outcome&> on_unsubscribe{};
+    callback<const authentication_result&> on_reauthenticate{};
     callback<const oversized_message&> on_oversized{};
     callback<std::string_view> on_log{};
     callback<std::exception_ptr> on_exception{};
@@ -61,8 +62,8 @@ public:
         connect_result result;
         std::uint64_t attempt; // The connect() it answers, or a later reconnect.
     };
-    using rare_note = std::variant<connect_note, disconnect_result, replied_note, oversized_message, log_note,
-                                   thrown_note, call_note,
+    using rare_note = std::variant<connect_note, disconnect_result, authentication_result, replied_note,
+                                   oversized_message, log_note, thrown_note, call_note,
                                    publish_outcome>; // The last where there is an explanation.
     using note = std::variant<published_note, message_note, std::unique_ptr<rare_note>>;
 
@@ -150,6 +151,9 @@ public:
         add(r, [&] {
             if (r.is_final) finish(r.error);
         });
+    }
+    void on_reauthenticated(const authentication_result& r) override {
+        add(r, [] {});
     }
     void on_message_queued() override {
         auto* const run = turn_.empty() ? nullptr : std::get_if<message_note>(&turn_.back());

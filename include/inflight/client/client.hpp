@@ -50,11 +50,14 @@ public:
     }
     void on_subscribe(std::function<void(const subscribe_outcome&)> f);
     void on_unsubscribe(std::function<void(const subscribe_outcome&)> f);
+    /// The outcome of a reauthenticate(). If it has failed, the connection ends, and on_disconnect is called
+    /// next; unless the broker has not heard of it yet.
+    void on_reauthenticate(std::function<void(const authentication_result&)> f);
     /// 3.1.1: a message larger than maximum_packet_size was read past and acknowledged.
     void on_oversized(std::function<void(const oversized_message&)> f);
     /// What a callback, or a hook of the options, throws under loop_start(). Without this, or if it throws
     /// itself, a line goes to std::cerr. (loop_forever() lets it pass.) A retry_after_refusal that throws has
-    /// said no.
+    /// said no; credentials and authenticators that throw have failed.
     void on_exception(std::function<void(std::exception_ptr)> f);
 
     /// Calls `f` for messages that match `filter`; all filters that match are called, on_message only if none
@@ -124,6 +127,11 @@ public:
     /// Drops the connection, if there is one, and connects anew to the same broker. Does not wait for it. An
     /// error if the system has no thread for the I/O.
     std::error_code reconnect();
+
+    /// Proves anew who this client is, by the method of options.authentication, while messages go on (5.0).
+    /// Does not wait: on_reauthenticate tells the outcome, unless there is an error here:
+    /// errc::not_connected, errc::no_authentication_method, errc::already_running.
+    std::error_code reauthenticate();
 
     struct disconnect_status {
         std::error_code error{};

@@ -7,6 +7,7 @@
 
 #include <inflight/client/acknowledgements.hpp>
 #include <inflight/client/callbacks.hpp>
+#include <inflight/client/guarded_authenticator.hpp>
 
 #include <asio/executor_work_guard.hpp>
 
@@ -171,6 +172,14 @@ private:
                 guard([&] { is_accepted = hook(to); });
                 return is_accepted;
             };
+        if (o.credentials)
+            o.credentials = [this, hook = std::move(o.credentials)](const credentials_callback& done) {
+                if (!guard([&] { hook(done); })) done(errc::authentication_failed, {});
+            };
+        if (o.authentication)
+            o.authentication.make =
+                guarded_authenticator::maker(std::move(o.authentication.make),
+                                             [this](const std::function<void()>& f) { return guard(f); });
         guard_hook(o.on_connection_event);
         guard_hook(o.on_packet);
         guard_hook(o.on_connected);
@@ -186,13 +195,16 @@ private:
         hook = [this, user = std::move(hook)](const Result& r) { guard([&] { user(r); }); };
     }
 
+    // False: it has thrown.
     template <class F>
-    void guard(F&& f) {
+    bool guard(F&& f) {
         const inside_callback inside(this);
         try {
             f();
+            return true;
         } catch (...) {
             queue.on_thrown(std::current_exception());
+            return false;
         }
     }
 
@@ -275,6 +287,7 @@ private:
             (*c.on_publish_outcome)(whole ? *whole : publish_outcome{mid, error, reason, {}});
     }
     void tell(const callbacks& c, const disconnect_result& r) { call(c.on_disconnect, r); }
+    void tell(const callbacks& c, const authentication_result& r) { call(c.on_reauthenticate, r); }
     void tell(const callbacks& c, const oversized_message& m) { call(c.on_oversized, m); }
     void tell(const callbacks& c, const callback_queue::log_note& n) {
         call(c.on_log, std::string_view(n.line));

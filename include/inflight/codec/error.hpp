@@ -25,18 +25,18 @@ enum class errc {
     topic_alias_invalid, topic_alias_unknown, qos_not_supported, retain_not_supported,
     wildcards_not_supported, shared_not_supported, subscription_identifiers_not_supported,
     no_assigned_client_id, authentication_method_mismatch, unrequested_information,
-    session_expiry_zero,
+    session_expiry_zero, no_authentication_method, no_authenticator, authentication_failed,
     // A wish of the application that cannot be fulfilled.
     invalid_qos, invalid_retain_handling, topic_too_long, topic_not_utf8, topic_nul, response_topic_invalid,
     topic_alias_by_hand, subscription_identifier_sent, property_not_utf8, property_too_long, no_filter,
     filter_empty, filter_too_long, filter_not_utf8, shared_filter_invalid, will_topic_invalid,
     client_id_missing, no_host, already_connected, qos_0_acknowledged,
     // The connection and the client.
-    keep_alive_timeout, ack_timeout, connect_timeout, connection_lost, connection_refused,
-    server_disconnected, version_refused, not_connected, session_lost, downgraded_qos, message_expired,
-    message_dropped, queue_full, packet_ids_exhausted, unknown_packet_id, stale_delivery, inbound_overflow,
-    shutting_down, would_deadlock, timed_out, already_running, not_running, invalid_argument, not_supported,
-    server_reference_invalid, too_many_redirects,
+    keep_alive_timeout, ack_timeout, connect_timeout, authentication_timeout, connection_lost,
+    connection_refused, server_disconnected, version_refused, not_connected, session_lost, downgraded_qos,
+    message_expired, message_dropped, queue_full, packet_ids_exhausted, unknown_packet_id, stale_delivery,
+    inbound_overflow, shutting_down, would_deadlock, timed_out, already_running, not_running,
+    invalid_argument, not_supported, server_reference_invalid, too_many_redirects,
 };
 
 struct errc_row {
@@ -93,6 +93,9 @@ inline constexpr auto errc_table = [] {
         {errc::authentication_method_mismatch, rc::protocol_error, "v5:MQTT-4.12.0-5", "broker names another authentication method than CONNECT"},
         {errc::unrequested_information, rc::protocol_error, "v5:MQTT-3.1.2-29", "broker explains a reply, which CONNECT asked it not to"},
         {errc::session_expiry_zero, rc::protocol_error, "v5:U5-20", "a session that CONNECT began without expiry cannot be kept by DISCONNECT"},
+        {errc::no_authentication_method, rc::success, "v5:MQTT-4.12.0-7", "CONNECT named no authentication method"},
+        {errc::no_authenticator, rc::unspecified_error, "", "broker asks for authentication data, and there is no authenticator to answer"},
+        {errc::authentication_failed, rc::unspecified_error, "v5:MQTT-4.12.1-2", "authentication failed on this side"},
 
         {errc::invalid_qos, rc::success, "v5:MQTT-3.3.1-4", "QoS is not 0, 1 or 2"},
         {errc::invalid_retain_handling, rc::success, "v5:U5-18", "retain handling is not 0, 1 or 2"},
@@ -118,6 +121,7 @@ inline constexpr auto errc_table = [] {
         {errc::keep_alive_timeout, rc::unspecified_error, "v5:U5-10", "no PINGRESP in time"},
         {errc::ack_timeout, rc::unspecified_error, "v5:MQTT-4.4.0-1", "no acknowledgement in time"},
         {errc::connect_timeout, rc::unspecified_error, "v5:U5-09", "no connection within the time limit"},
+        {errc::authentication_timeout, rc::unspecified_error, "", "credentials or authentication not ready within the time limit"},
         {errc::connection_lost, rc::success, "", "connection lost"},
         {errc::connection_refused, rc::success, "", "broker refused the connection"},
         {errc::server_disconnected, rc::success, "", "broker ended the connection"},

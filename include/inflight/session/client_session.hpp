@@ -1,13 +1,15 @@
 // inflight/session/client_session.hpp - MQTT as a machine without I/O.
 //
 // Four kinds of methods. Events in: transport_opened, received, written, transport_closed, deadline_reached.
-// Wishes in: publish, subscribe, unsubscribe, acknowledge, disconnect. Outputs: output(), next_event(),
-// deadline(), is_closing(). Getters. It owns no socket, clock or thread and never calls out, so nothing can
-// re-enter it. Whoever drives it, after each event or wish: takes next_event() until there is none, writes
-// output(), arms a timer for deadline(), and closes the transport when is_closing() holds and the output is
-// empty. Standard: MQTT 5.0 sections 3.1, 3.2, 3.14, 4.13; MQTT 3.1.1 sections 3.1, 3.2, 3.14, 4.8.
+// Wishes in: publish, subscribe, unsubscribe, acknowledge, authenticate, reauthenticate, disconnect. Outputs:
+// output(), next_event(), deadline(), is_closing(). Getters. It owns no socket, clock or thread and never
+// calls out, so nothing can re-enter it. Whoever drives it, after each event or wish: takes next_event()
+// until there is none, writes output(), arms a timer for deadline(), and closes the transport when
+// is_closing() holds and the output is empty. Standard: MQTT 5.0 sections 3.1, 3.2, 3.14, 4.12, 4.13; MQTT
+// 3.1.1 sections 3.1, 3.2, 3.14, 4.8.
 #pragma once
 
+#include <inflight/session/authentication.hpp>
 #include <inflight/session/disconnect_options.hpp>
 #include <inflight/session/incoming.hpp>
 #include <inflight/session/keep_alive.hpp>
@@ -30,13 +32,15 @@ public:
 
     /// A transport stands: sends CONNECT. A session that is not known to exist is begun with Clean Start,
     /// again and again until a CONNACK has come; otherwise a lost first CONNACK would end in
-    /// [v5:MQTT-3.2.2-4].
-    errc transport_opened(protocol_version version) {
+    /// [v5:MQTT-3.2.2-4]. An Authentication Method among the connect_properties begins an exchange (see
+    /// authenticate()), with `authentication_data` unless that is empty.
+    errc transport_opened(protocol_version version, std::string_view authentication_data = {}) {
         link_.open(version);
         ++unanswered_connects_;
         asked_for_client_id_ = options_.client_id.empty() && version == protocol_version::v5;
         announced_keep_alive_ = keep_alive_interval();
-        const properties<packet_type::connect> props = connect_properties();
+        properties<packet_type::connect> props = connect_properties();
+        if (!authentication_data.empty()) props.set<property_id::authentication_data>(authentication_data);
         connect p{.clean_start = clean_start(version),
                   .keep_alive = static_cast<std::uint16_t>(announced_keep_alive_.count()),
                   .props = props,
@@ -45,13 +49,14 @@ public:
                   .password = options_.password};
         if (options_.will) p.will = options_.will->packet();
         paused_at_.reset();
+        authentication_.opened();
         link_.send(p); // [v5:MQTT-3.1.0-1]
         return link_.why;
     }
 
     /// Takes packets from the front of `bytes`, up to the first that has an event, and returns how many bytes
-    /// they are; 0 when a whole packet is not there yet, or when the connection is closing. The events borrow
-    /// from `bytes`: take them before the next call.
+    /// they are; 0 when a whole packet is not there yet, or when the connection is closing, or while
+    /// is_verifying(). The events borrow from `bytes`: take them before the next call.
     [[gnu::always_inline]] std::size_t received(std::string_view bytes, time_point now) {
         assert(is_told_);
         if (!link_.is_open()) return 0;
@@ -79,6 +84,7 @@ public:
         outgoing_.closed();
         incoming_.closed();
         requests_.closed();
+        authentication_.closed();
         link_.close();
         is_told_ = true;
         skip_ = 0;
@@ -143,6 +149,29 @@ public:
                      explanation::view_type why = {}) {
         return incoming_.acknowledge(d, reason, why);
     }
+
+    // Enhanced authentication. With each event::authentication it is the driver's turn: authenticate() or,
+    // if the server is content, authenticated(); or fail(), if the exchange cannot go on or the server is
+    // not to be believed. It takes all the time it wants for that: who limits it calls fail().
+
+    /// The next words of ours. errc::not_running if the server has not asked for any.
+    errc authenticate(std::string_view data) { return authentication_.answer(data); }
+
+    /// Proves anew who we are, while messages go on. errc::not_connected, errc::no_authentication_method
+    /// (CONNECT had none), errc::already_running.
+    errc reauthenticate(std::string_view data) { return authentication_.begin_again(data); }
+
+    /// The server is who it should be. Until then, at connect, it is told nothing more, and nothing more is
+    /// taken from it.
+    void authenticated(time_point now) {
+        authentication_.accept();
+        if (!is_verifying()) return;
+        constexpr auto first = static_cast<std::uint8_t>(static_cast<unsigned>(packet_type::connack) << 4);
+        connack_ = *decode_as<connack>(frame{.first = first, .body = held_connack_}, link_.version);
+        on_connack(now);
+    }
+    /// A CONNACK awaits authenticated().
+    bool is_verifying() const { return link_.at == link::phase::verifying; }
 
     /// DISCONNECT, after which nothing is sent; the session ends at the broker too, unless it is to be kept.
     /// What is wrong with `d`, as check() finds it: then nothing has happened.
@@ -327,6 +356,10 @@ private:
     // Until CONNACK there is nothing else. [v5:MQTT-3.2.0-1] [v3:MQTT-3.2.0-1]
     void on_first_packet(const frame& f, time_point now) {
         if (f.type() == packet_type::disconnect && link_.v5()) return (void)on_disconnect(f);
+        if (f.type() == packet_type::auth && link_.v5()) {
+            if (const errc bad = on_auth(f); bad != errc::none) link_.fail(bad);
+            return;
+        }
         if (f.type() != packet_type::connack) return link_.fail(errc::unexpected_packet);
         // A server that knows only 3.1.1 answers in its own form, two bytes long. [v5:MQTT-3.1.2-2]
         const bool old_form = link_.v5() && f.body.size() == 2;
@@ -341,22 +374,45 @@ private:
             tell(event::refused{&connack_, link_.version, false});
             return link_.fail(errc::connection_refused); // [v5:MQTT-3.2.2-7]
         }
-        on_connack(now);
+        if (const errc bad = judge_connack(); bad != errc::none) return link_.fail(bad);
+        if (authentication_.awaits_verdict()) hold_connack(f);
+        else on_connack(now);
+    }
+
+    errc judge_connack() {
+        if (connack_.session_present && (!has_state_ || clean_start(link_.version)))
+            return errc::session_not_known; // [v5:MQTT-3.2.2-4] [v3:MQTT-3.2.2-1]
+        if (const errc bad = authentication_.received(connack_); bad != errc::none) return bad;
+        if (asked_for_client_id_ && !connack_.props.has(property_id::assigned_client_identifier))
+            return errc::no_assigned_client_id; // [v5:MQTT-3.2.2-16]
+        return errc::none;
+    }
+
+    // What it promises counts when it is known to be the server's.
+    [[gnu::noinline]] void hold_connack(const frame& f) {
+        held_connack_ = f.body;
+        link_.at = link::phase::verifying;
+        tell_authentication(true, connack_.props);
+    }
+
+    template <class Properties>
+    void tell_authentication(bool is_final, const Properties& props) {
+        const auto data = props.template get<property_id::authentication_data>();
+        const auto text = props.template get<property_id::reason_string>();
+        tell(event::authentication{is_final, data.value_or(""), text.value_or("")});
+    }
+
+    [[gnu::noinline]] errc on_auth(const frame& f) {
+        const result<auth> p = decode_as<auth>(f, link_.version);
+        if (!p) return p.error();
+        const errc bad = authentication_.received(*p);
+        if (bad == errc::none) tell_authentication(authentication_.awaits_verdict(), p->props);
+        return bad;
     }
 
     void on_connack(time_point now) {
-        const bool had_state = has_state_;
-        if (connack_.session_present && (!had_state || clean_start(link_.version)))
-            return link_.fail(errc::session_not_known); // [v5:MQTT-3.2.2-4] [v3:MQTT-3.2.2-1]
-        constexpr auto method = property_id::authentication_method;
-        if (link_.v5() && connack_.props.get<method>() != options_.connect_properties.get<method>())
-            return link_.fail(errc::authentication_method_mismatch); // [v5:MQTT-4.12.0-5]
-        if (asked_for_client_id_) {
-            const auto assigned = connack_.props.get<property_id::assigned_client_identifier>();
-            if (!assigned) return link_.fail(errc::no_assigned_client_id); // [v5:MQTT-3.2.2-16]
-            options_.client_id = *assigned; // [v5:MQTT-3.1.3-7]
-            asked_for_client_id_ = false;
-        }
+        if (std::exchange(asked_for_client_id_, false)) // [v5:MQTT-3.1.3-7]
+            options_.client_id = *connack_.props.get<property_id::assigned_client_identifier>();
         link_.at = link::phase::connected;
         link_.limits = server_limits::from(connack_);
         keep_alive_.start(link_.limits.keep_alive.value_or(announced_keep_alive_),
@@ -389,7 +445,8 @@ private:
             case packet_type::disconnect:
                 return link_.v5() ? on_disconnect(f) : errc::unexpected_packet; // [v3:MQTT-3.14.1-1]
             case packet_type::will: return errc::unknown_packet_type;
-            default: return errc::unexpected_packet; // [v5:MQTT-3.2.0-2] [v5:MQTT-4.12.0-6]
+            case packet_type::auth: return link_.v5() ? on_auth(f) : errc::unexpected_packet;
+            default: return errc::unexpected_packet; // [v5:MQTT-3.2.0-2]
         }
     }
 
@@ -500,11 +557,13 @@ private:
     outgoing<Store> outgoing_{link_, ids_, store_, options_};
     incoming<Store> incoming_{link_, store_, options_};
     requests requests_{link_, ids_, options_};
+    authentication authentication_{link_, options_};
     keep_alive keep_alive_{};
     std::chrono::seconds announced_keep_alive_{0}; // By CONNECT: what is set later is for the next one.
     event::any event_{}, outcome_{};
     bool is_told_ = true; // event_ has been handed out.
     connack connack_{};
+    std::string held_connack_{}; // Its body, while is_verifying().
     inflight::disconnect disconnect_{};
     std::uint64_t ping_end_ = 0; // Position in the output behind the latest PINGREQ.
     std::size_t skip_ = 0; // Bytes of an oversized packet still to come.

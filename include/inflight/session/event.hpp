@@ -26,6 +26,13 @@ struct refused {
     bool version_refused;     // Another protocol version may be welcome.
 };
 
+/// A step of the server's in an authentication exchange: AUTH, or, at connect, the CONNACK that ends it.
+struct authentication {
+    bool is_final; // The server is content. False: it wants an answer, client_session::authenticate().
+    std::string_view data;
+    std::string_view reason_string;
+};
+
 /// An Application Message. Acknowledge it when the application has it, unless its QoS is 0.
 struct message {
     received_view packet;
@@ -63,7 +70,8 @@ struct disconnected {
     const inflight::disconnect* packet;
 };
 
-using any = std::variant<connected, refused, message, oversized, published, replied, disconnected>;
+using any =
+    std::variant<connected, refused, authentication, message, oversized, published, replied, disconnected>;
 
 } // namespace event
 } // namespace inflight

@@ -8,7 +8,8 @@ namespace inflight {
 
 class link {
 public:
-    enum class phase : std::uint8_t { closed, connecting, connected, closing };
+    // verifying: CONNACK has come, and whether it is the server's has to be found out yet.
+    enum class phase : std::uint8_t { closed, connecting, connected, verifying, closing };
 
     output_queue output{};
     server_limits limits{};
@@ -59,9 +60,10 @@ public:
     /// Ends the connection: 5.0 tells the broker why, 3.1.1 closes without DISCONNECT, so that the Will is
     /// published. [v5:U5-23] [v3:MQTT-4.8.0-1]
     void fail(errc error) {
-        if (!is_open()) return;
+        if (!is_open() && at != phase::verifying) return;
         const reason_code reason = row(error).reason;
-        if (at == phase::connected && v5() && is_refusal(reason))
+        const bool had_connack = at == phase::connected || at == phase::verifying;
+        if (had_connack && v5() && is_refusal(reason))
             (void)output.add(disconnect{.reason = reason}, version, limits.maximum_packet_size);
         at = phase::closing;
         why = error;

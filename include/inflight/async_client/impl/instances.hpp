@@ -21,6 +21,7 @@ namespace detail {
 
 INFLIGHT_EXTERN template class pump<tcp_transport, memory_store, null_mutex>;
 INFLIGHT_EXTERN template class core<tcp_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class login<tcp_transport, memory_store, null_mutex>;
 INFLIGHT_EXTERN template class supervisor<tcp_transport, memory_store, null_mutex>;
 
 } // namespace detail

@@ -103,6 +103,10 @@ INFLIGHT_DECL void client::on_unsubscribe(std::function<void(const subscribe_out
     loop_->queue.set(&detail::callbacks::on_unsubscribe, std::move(f));
 }
 
+INFLIGHT_DECL void client::on_reauthenticate(std::function<void(const authentication_result&)> f) {
+    loop_->queue.set(&detail::callbacks::on_reauthenticate, std::move(f));
+}
+
 INFLIGHT_DECL void client::on_oversized(std::function<void(const oversized_message&)> f) {
     loop_->queue.set(&detail::callbacks::on_oversized, std::move(f));
 }
@@ -211,6 +215,11 @@ INFLIGHT_DECL std::error_code client::reconnect() {
     loop_->acknowledged.give();
     loop_->impl().reconnect();
     return {};
+}
+
+INFLIGHT_DECL std::error_code client::reauthenticate() {
+    const errc bad = loop_->impl().reauthenticate();
+    return bad == errc::none ? std::error_code{} : make_error_code(bad);
 }
 
 INFLIGHT_DECL client::disconnect_status client::disconnect(const disconnect_options& how) {
