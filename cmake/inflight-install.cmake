@@ -22,4 +22,5 @@ install(FILES
     ${PROJECT_BINARY_DIR}/inflight-config.cmake
     ${PROJECT_BINARY_DIR}/inflight-config-version.cmake
     ${CMAKE_CURRENT_LIST_DIR}/inflight-asio.cmake
+    ${CMAKE_CURRENT_LIST_DIR}/inflight-scram.cmake
     DESTINATION ${inflight_config_dir})

@@ -5,6 +5,8 @@
 #   add_subdirectory   from this tree
 #   FetchContent       from this tree, as a SOURCE_DIR
 #   find_package       after an installation into a temporary prefix
+#   scram_package      the same, with the component scram
+#   scram_subdirectory from this tree, with INFLIGHT_SCRAM
 #   fetched_asio       Asio fetched although there is one on the system
 #   absent_asio        Asio fetched since none is found on the system, by an installed package
 #   asio_include_dir   Asio from INFLIGHT_ASIO_INCLUDE_DIR
@@ -65,13 +67,18 @@ elseif(WAY STREQUAL "asio_include_dir")
 elseif(WAY STREQUAL "asio_target")
     set(use asio_target)
     list(APPEND consumer_args -D INFLIGHT_ASIO_TARGET=my_asio -D MY_ASIO_DIR=${WORK}/asio/include)
-elseif(WAY MATCHES "find_package|absent_asio")
+elseif(WAY STREQUAL "scram_subdirectory")
+    list(APPEND consumer_args -D INFLIGHT_SCRAM=ON -D COMPONENTS=scram)
+elseif(WAY MATCHES "_package|absent_asio")
     set(use find_package)
     run(${CMAKE_COMMAND} -S ${root} -B ${WORK}/library ${args} -D CMAKE_INSTALL_PREFIX=${WORK}/prefix
         -D INFLIGHT_BUILD_TESTS=OFF -D INFLIGHT_BUILD_EXAMPLES=OFF ${separate})
     run(${CMAKE_COMMAND} --build ${WORK}/library)
     run(${CMAKE_COMMAND} --install ${WORK}/library)
     list(APPEND consumer_args -D CMAKE_PREFIX_PATH=${WORK}/prefix)
+    if(WAY STREQUAL "scram_package")
+        list(APPEND consumer_args -D COMPONENTS=scram)
+    endif()
     if(WAY STREQUAL "absent_asio")
         list(APPEND consumer_args -D FETCHCONTENT_SOURCE_DIR_ASIO=${WORK}/asio
             -D CMAKE_IGNORE_PATH=${ASIO_DIRS})
@@ -89,3 +96,6 @@ if(output MATCHES "warning:")
 endif()
 run(${WORK}/consumer/program)
 run(${WORK}/consumer/embedded)
+if(WAY MATCHES "scram")
+    run(${WORK}/consumer/scram)
+endif()

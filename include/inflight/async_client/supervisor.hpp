@@ -152,7 +152,8 @@ private:
     errc wrong_options() const {
         const session_options& o = this->session_.options();
         if (o.keep_session && o.client_id.empty()) return errc::client_id_missing; // To be kept under.
-        if (this->needs_v5() && this->options_.version == protocol_version::v3_1_1) return errc::not_supported;
+        if (this->needs_v5() && this->options_.version == protocol_version::v3_1_1)
+            return errc::not_supported;
         return o.will && wrong_topic(o.will->topic) != errc::none ? errc::will_topic_invalid : errc::none;
     }
 
