@@ -1,6 +1,7 @@
 // inflight/codec.hpp - layer 1: bytes to packets and back, MQTT 3.1.1 and 5.0. Includes the whole layer.
 #pragma once
 
+#include <inflight/codec/any_packet.hpp>
 #include <inflight/codec/bytes_view.hpp>
 #include <inflight/codec/decode.hpp>
 #include <inflight/codec/encode.hpp>

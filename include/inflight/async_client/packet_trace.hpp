@@ -14,8 +14,9 @@ namespace detail {
 inline std::string print_packet(std::string_view packet, protocol_version version) {
     const auto f = next_frame(packet, version);
     if (!f) return std::string(row(f.error()).text);
-    const auto p = decode(*f, version);
-    return p ? print(*p, version) : std::string(row(p.error()).text);
+    std::string line;
+    const errc bad = visit_frame(*f, version, [&](const auto& p) { line = print(p, version); });
+    return bad == errc::none ? line : std::string(row(bad).text);
 }
 
 class packet_trace {

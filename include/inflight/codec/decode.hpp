@@ -79,18 +79,12 @@ struct decoder : visitor_base {
     template <packet_type Where>
     [[gnu::always_inline]] void properties(properties_view<Where>& props) {
         const std::size_t size = in.varint();
-        if (size != 0) properties(props, in.take(size)); // As a rule there are none.
+        if (size == 0) return; // As a rule.
+        props = properties_view<Where>(checked(in.take(size), Where));
     }
     template <packet_type Where>
-    void properties(properties_view<Where>& props, std::string_view bytes) {
-        if (const errc bad = check_properties(bytes, Where); bad != errc::none) in.fail(bad);
-        if (in.ok()) props = properties_view<Where>(bytes);
-    }
-    template <packet_type Where>
-    void reason_tail(reason_code& code, properties_view<Where>& props) { // Both may be left out.
-        if (in.at_end()) return;
-        reason("", code);
-        if (!in.at_end() || type == packet_type::auth) properties(props); // [v5:MQTT-2.2.2-1]
+    [[gnu::always_inline]] void reason_tail(reason_code& code, properties_view<Where>& props) {
+        if (!in.at_end()) props = properties_view<Where>(reason_tail(code)); // Both may be left out.
     }
     template <class T>
     bool present(std::optional<T>& field, bool flag) {
@@ -103,6 +97,19 @@ struct decoder : visitor_base {
     void one_or_more(List& list, Each each) {
         if (in.ok() && in.at_end()) in.fail(errc::empty_list);
         while (!in.at_end()) each(list.emplace_back());
+    }
+
+private:
+    // Properties that are good, else none. These two do not depend on the packet's type, and are rare.
+    [[gnu::noinline]] std::string_view checked(std::string_view bytes, packet_type where) {
+        if (const errc bad = check_properties(bytes, where); bad != errc::none) in.fail(bad);
+        return in.ok() ? bytes : std::string_view{};
+    }
+    [[gnu::noinline]] std::string_view reason_tail(reason_code& code) {
+        reason("", code);
+        if (in.at_end() && type != packet_type::auth) return {}; // [v5:MQTT-2.2.2-1]
+        const std::size_t size = in.varint();
+        return size == 0 ? std::string_view{} : checked(in.take(size), type);
     }
 };
 
@@ -184,14 +191,6 @@ errc visit_frame(const frame& f, protocol_version version, Visitor&& visit) {
         case packet_type::will: break;
     }
     return errc::unknown_packet_type; // [v3:MQTT-2.2.2-2]
-}
-
-/// Decodes a frame of any type.
-inline result<packet> decode(const frame& f, protocol_version version) {
-    std::optional<packet> out;
-    const errc bad = visit_frame(f, version, [&](auto&& p) { out.emplace(std::forward<decltype(p)>(p)); });
-    if (bad != errc::none) return bad;
-    return *std::move(out);
 }
 
 } // namespace inflight

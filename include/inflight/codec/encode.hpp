@@ -83,16 +83,14 @@ struct measurer : visitor_base {
     }
     template <packet_type Where>
     void properties(properties_view<Where> props) { // [v5:MQTT-2.2.2-1]
-        if (const errc bad = check_properties(props.bytes(), Where); bad != errc::none) refuse(bad);
-        require(props.bytes().size() <= wire::varint_max, errc::packet_too_large);
-        size += wire::varint_size(props.bytes().size()) + props.bytes().size();
+        size += 1;
+        if (!props.empty()) properties(props.bytes(), Where);
     }
     template <packet_type Where>
     void reason_tail(reason_code code, properties_view<Where> props) {
-        if (code != reason_code::success) // Which is allowed wherever there is a Reason Code.
-            require(is_allowed(code, type, version), errc::reason_not_allowed);
+        if (props.empty() && code == reason_code::success) return; // Which is allowed where there is a code.
+        reason("", code);
         if (!props.empty() || writes_empty_properties(code)) properties(props);
-        if (!props.empty() || code != reason_code::success) size += 1;
     }
     template <class T>
     bool present(const std::optional<T>& field, bool) const { return field.has_value(); }
@@ -105,6 +103,12 @@ struct measurer : visitor_base {
     }
 
 private:
+    // Beyond the one byte that says how many there are.
+    [[gnu::noinline]] void properties(std::string_view bytes, packet_type where) {
+        if (const errc bad = check_properties(bytes, where); bad != errc::none) refuse(bad);
+        require(bytes.size() <= wire::varint_max, errc::packet_too_large);
+        size += wire::varint_size(bytes.size()) - 1 + bytes.size();
+    }
     template <class... T>
     void flags_valid(bit_run<T>... runs) { require((is_valid(runs.value) && ...), errc::bad_enumerator); }
 };
@@ -199,11 +203,6 @@ errc encode(const Packet& p, protocol_version version, std::string& out,
     out.resize(before + size->total);
     encode_measured(p, version, *size, out.data() + before);
     return errc::none;
-}
-
-inline errc encode(const packet& p, protocol_version version, std::string& out,
-                   std::size_t maximum = wire::packet_max) {
-    return std::visit([&](const auto& one) { return encode(one, version, out, maximum); }, p);
 }
 
 } // namespace inflight

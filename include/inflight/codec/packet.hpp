@@ -10,7 +10,6 @@
 
 #include <inflight/codec/property.hpp>
 
-#include <variant>
 #include <vector>
 
 namespace inflight {
@@ -260,12 +259,6 @@ struct closing {
 };
 using disconnect = closing<packet_type::disconnect>;
 using auth = closing<packet_type::auth>;
-
-/// Any packet. Alternative n - 1 is the packet whose type is n on the wire.
-using packet = std::variant<connect, connack, publish, puback, pubrec, pubrel, pubcomp, subscribe, suback,
-                            unsubscribe, unsuback, pingreq, pingresp, disconnect, auth>;
-
-constexpr packet_type type_of(const packet& p) { return static_cast<packet_type>(p.index() + 1); }
 
 // 3.1.1 CONNACK return codes 0 to 5, as 5.0 Reason Codes.
 inline constexpr std::array connack_return_codes{

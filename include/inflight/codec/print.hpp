@@ -90,8 +90,4 @@ std::string print(const Packet& p, protocol_version version) {
     return out;
 }
 
-inline std::string print(const packet& p, protocol_version version) {
-    return std::visit([&](const auto& one) { return print(one, version); }, p);
-}
-
 } // namespace inflight

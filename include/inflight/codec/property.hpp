@@ -175,12 +175,13 @@ constexpr errc check_value(const property& p) {
     return in.error();
 }
 
-[[gnu::noinline]] constexpr bool has_property(std::string_view bytes, property_id id) {
+// The first one with this identifier; without a row if there is none.
+[[gnu::noinline]] constexpr property first_property(std::string_view bytes, property_id id) {
     for (wire::reader in(bytes); !in.at_end();) {
         const property p = read_property(in);
-        if (in.ok() && p.row->id == id) return true;
+        if (in.ok() && p.row->id == id) return p;
     }
-    return false;
+    return {};
 }
 
 } // namespace detail
@@ -216,39 +217,115 @@ public:
     template <property_id Id>
         requires(row(Id).in.has(Where) && !is_pair(Id))
     constexpr auto get() const {
-        using value_type = std::conditional_t<is_text(Id), std::string_view, std::uint32_t>;
-        std::optional<value_type> out;
-        for_each([&](const property& p) {
-            if (p.row->id != Id || out) return;
-            if constexpr (is_text(Id)) out = p.text;
-            else out = p.number;
-        });
+        std::optional<std::conditional_t<is_text(Id), std::string_view, std::uint32_t>> out;
+        if (empty()) return out;
+        const property p = detail::first_property(bytes_, Id);
+        if constexpr (is_text(Id)) {
+            if (p.row) out = p.text;
+        } else {
+            if (p.row) out = p.number;
+        }
         return out;
     }
 
     constexpr bool has(property_id id) const {
-        return !bytes_.empty() && detail::has_property(bytes_, id);
+        return !bytes_.empty() && detail::first_property(bytes_, id).row;
     }
 
 private:
     std::string_view bytes_{};
 };
 
+namespace detail {
+
+// The bytes of owned properties, whatever the packet: what changes them is compiled once.
+class property_bytes {
+public:
+    bool empty() const { return bytes_.empty(); }
+    std::string_view bytes() const { return bytes_; }
+    friend bool operator==(const property_bytes&, const property_bytes&) = default;
+
+    /// Removes every property with this identifier.
+    void erase(property_id id) {
+        if (empty() || !first_property(bytes_, id).row) return;
+        std::string kept;
+        wire::reader in(bytes_);
+        while (!in.at_end()) {
+            const std::size_t begin = bytes_.size() - in.left();
+            const property p = read_property(in);
+            if (!in.ok()) return;
+            if (p.row->id != id) kept.append(bytes_, begin, bytes_.size() - in.left() - begin);
+        }
+        bytes_ = std::move(kept);
+    }
+
+    void clear() { bytes_.clear(); }
+
+protected:
+    property_bytes() = default;
+    explicit property_bytes(std::string_view bytes) : bytes_(bytes) {}
+
+    void assign(std::string_view bytes) { bytes_.assign(bytes); }
+
+    void set_number(property_id id, bool is_repeatable, std::uint32_t number) {
+        using enum property_type;
+        const property_type type = row(id).type;
+        if (!is_repeatable) erase(id);
+        if (type == varint && number > wire::varint_max) number = 0; // Refused by check_properties.
+        const std::size_t size = type == byte        ? 1
+                                 : type == two_byte  ? 2
+                                 : type == four_byte ? 4
+                                                     : wire::varint_size(number);
+        wire::writer out = grow(id, size);
+        if (type == byte) out.byte(number & 0xFF);
+        else if (type == two_byte) out.two_byte(number & 0xFFFF);
+        else if (type == four_byte) out.four_byte(number);
+        else out.varint(number);
+    }
+
+    void set_text(property_id id, std::string_view text) {
+        if (text.size() > wire::text_max) return refuse();
+        const std::string copy(text); // It may be borrowed from these very properties.
+        erase(id);
+        grow(id, 2 + copy.size()).binary(copy);
+    }
+
+    void add_pair(property_id id, std::string_view name, std::string_view value) {
+        if (name.size() > wire::text_max || value.size() > wire::text_max) return refuse();
+        const std::string copies[] = {std::string(name), std::string(value)}; // As above.
+        wire::writer out = grow(id, 4 + name.size() + value.size());
+        out.binary(copies[0]);
+        out.binary(copies[1]);
+    }
+
+private:
+    wire::writer grow(property_id id, std::size_t size) {
+        const std::size_t before = bytes_.size();
+        bytes_.resize(before + 1 + size);
+        bytes_[before] = static_cast<char>(id); // Every identifier fits in one byte.
+        return wire::writer(bytes_.data() + before + 1, size);
+    }
+    // A text that does not fit leaves bytes that no encoder accepts.
+    void refuse() { bytes_.push_back('\0'); }
+
+    std::string bytes_{};
+};
+
+} // namespace detail
+
 /// The properties of a packet, owned. No property costs an allocation of its own.
 template <packet_type Where>
-class properties {
+class properties : public detail::property_bytes {
 public:
     using view_type = properties_view<Where>;
 
     properties() = default;
-    explicit properties(view_type view) : bytes_(view.bytes()) {}
+    explicit properties(view_type view) : property_bytes(view.bytes()) {}
 
     /// Becomes a copy of what is in `view`, and keeps its memory.
-    void assign(view_type view) { bytes_.assign(view.bytes()); }
+    void assign(view_type view) { property_bytes::assign(view.bytes()); }
 
-    bool empty() const { return bytes_.empty(); }
-    std::string_view bytes() const { return bytes_; }
-    view_type view() const { return view_type(bytes_); }
+    view_type view() const { return view_type(bytes()); }
     operator view_type() const { return view(); }
     friend bool operator==(const properties&, const properties&) = default;
 
@@ -263,19 +340,7 @@ public:
     template <property_id Id>
         requires(row(Id).in.has(Where) && !is_text(Id))
     properties& set(std::uint32_t number) {
-        using enum property_type;
-        constexpr property_type type = row(Id).type;
-        if constexpr (!row(Id).repeats.has(Where)) erase(Id);
-        if (type == varint && number > wire::varint_max) number = 0; // Refused by check_properties.
-        const std::size_t size = type == byte        ? 1
-                                 : type == two_byte  ? 2
-                                 : type == four_byte ? 4
-                                                     : wire::varint_size(number);
-        wire::writer out = grow(Id, size);
-        if constexpr (type == byte) out.byte(number & 0xFF);
-        else if constexpr (type == two_byte) out.two_byte(number & 0xFFFF);
-        else if constexpr (type == four_byte) out.four_byte(number);
-        else out.varint(number);
+        set_number(Id, row(Id).repeats.has(Where), number);
         return *this;
     }
 
@@ -284,52 +349,15 @@ public:
     template <property_id Id>
         requires(row(Id).in.has(Where) && is_text(Id) && !is_pair(Id))
     properties& set(std::string_view text) {
-        if (text.size() > wire::text_max) return refuse();
-        const std::string copy(text); // It may be borrowed from these very properties.
-        erase(Id);
-        grow(Id, 2 + copy.size()).binary(copy);
+        set_text(Id, text);
         return *this;
     }
 
     /// Adds a User Property; the same name may be added again, and order is kept.
     properties& add_user_property(std::string_view name, std::string_view value) {
-        if (name.size() > wire::text_max || value.size() > wire::text_max) return refuse();
-        const std::string copies[] = {std::string(name), std::string(value)}; // As above.
-        wire::writer out = grow(property_id::user_property, 4 + name.size() + value.size());
-        out.binary(copies[0]);
-        out.binary(copies[1]);
+        add_pair(property_id::user_property, name, value);
         return *this;
     }
-
-    /// Removes every property with this identifier.
-    void erase(property_id id) {
-        if (!has(id)) return;
-        std::string kept;
-        wire::reader in(bytes_);
-        while (!in.at_end()) {
-            const std::size_t begin = bytes_.size() - in.left();
-            const property p = detail::read_property(in);
-            if (!in.ok()) return;
-            if (p.row->id != id) kept.append(bytes_, begin, bytes_.size() - in.left() - begin);
-        }
-        bytes_ = std::move(kept);
-    }
-
-    void clear() { bytes_.clear(); }
-
-private:
-    wire::writer grow(property_id id, std::size_t size) {
-        const std::size_t before = bytes_.size();
-        bytes_.resize(before + 1 + size);
-        bytes_[before] = static_cast<char>(id); // Every identifier fits in one byte.
-        return wire::writer(bytes_.data() + before + 1, size);
-    }
-    properties& refuse() { // A text that does not fit leaves bytes that no encoder accepts.
-        bytes_.push_back('\0');
-        return *this;
-    }
-
-    std::string bytes_{};
 };
 
 } // namespace inflight

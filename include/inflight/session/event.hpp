@@ -5,6 +5,9 @@
 #include <inflight/session/explanation.hpp>
 #include <inflight/session/resend_queue.hpp>
 
+#include <variant>
+#include <vector>
+
 namespace inflight {
 
 /// Texts, packets and properties in events borrow: from the bytes given to received(), until the next call of
