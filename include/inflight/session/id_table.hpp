@@ -2,11 +2,10 @@
 #pragma once
 
 #include <inflight/codec/types.hpp>
+#include <inflight/session/fixed_array.hpp>
 
 #include <cassert>
-#include <optional>
 #include <utility>
-#include <vector>
 
 namespace inflight {
 
@@ -57,8 +56,7 @@ public:
     }
 
     void clear() {
-        places_.clear();
-        places_.shrink_to_fit();
+        places_ = {};
         size_ = 0;
     }
 
@@ -91,13 +89,13 @@ private:
     }
 
     void grow() {
-        std::vector<place> old(places_.empty() ? 16 : places_.size() * 2);
+        detail::fixed_array<place> old(places_.empty() ? 16 : places_.size() * 2);
         old.swap(places_);
         for (place& p : old)
             if (p.id != packet_id::none) insert(p.id, std::move(p.value));
     }
 
-    std::vector<place> places_{};
+    detail::fixed_array<place> places_{};
     std::size_t size_ = 0;
 };
 

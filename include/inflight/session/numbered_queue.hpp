@@ -1,10 +1,9 @@
 // inflight/session/numbered_queue.hpp - a queue whose elements have numbers.
 #pragma once
 
-#include <cstddef>
+#include <inflight/session/fixed_array.hpp>
+
 #include <cstdint>
-#include <utility>
-#include <vector>
 
 namespace inflight::detail {
 
@@ -34,18 +33,18 @@ public:
     void clear() { begin_ = end_; }
     /// An empty queue keeps no memory.
     void shrink_to_fit() {
-        if (empty()) std::vector<T>().swap(places_);
+        if (empty()) places_ = {};
     }
 
 private:
     void grow() {
-        std::vector<T> bigger(places_.empty() ? 4 : places_.size() * 2);
+        fixed_array<T> bigger(places_.empty() ? 4 : places_.size() * 2);
         for (std::uint64_t n = begin_; n != end_; ++n)
             bigger[n & (bigger.size() - 1)] = std::move((*this)[n]);
         places_.swap(bigger);
     }
 
-    std::vector<T> places_{};
+    fixed_array<T> places_{};
     std::uint64_t begin_ = 1, end_ = 1;
 };
 

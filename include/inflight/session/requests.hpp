@@ -43,9 +43,9 @@ public:
     }
 
     bool detach(operation tag, packet_id id) {
-        const auto found = open_.find(id);
-        if (found == open_.end() || found->second.tag != tag) return false;
-        found->second.tag = 0;
+        const auto found = find(id);
+        if (found == open_.end() || found->tag != tag) return false;
+        found->tag = 0;
         return true;
     }
 
@@ -53,11 +53,7 @@ public:
     void connected(bool renew) {
         if (std::exchange(must_renew_, false) || renew)
             if (options_.resubscribe) renew_all();
-        std::vector<std::map<packet_id, request>::iterator> again;
-        for (auto i = open_.begin(); i != open_.end(); ++i) again.push_back(i);
-        std::sort(again.begin(), again.end(),
-                  [](auto a, auto b) { return a->second.sequence < b->second.sequence; });
-        for (const auto i : again) send(i->first, i->second);
+        for (request& r : open_) send(r);
         settle_refused();
     }
 
@@ -65,12 +61,12 @@ public:
     /// session.
     void closed() {
         for (auto i = open_.begin(); i != open_.end();) {
-            if (!i->second.is_renewal) {
+            if (!i->is_renewal) {
                 ++i;
                 continue;
             }
             must_renew_ = true;
-            ids_.release(i->first);
+            ids_.release(i->id);
             i = open_.erase(i);
         }
     }
@@ -78,9 +74,9 @@ public:
     /// SUBACK or UNSUBACK. An identifier that names nothing is ignored.
     template <packet_type Type>
     errc answered(const subscription_reply<Type>& p) {
-        const auto found = open_.find(p.id);
+        const auto found = find(p.id);
         if (found == open_.end()) return errc::none;
-        request& r = found->second;
+        const request& r = *found;
         if (r.is_subscribe != (Type == packet_type::suback))
             return errc::unexpected_packet; // [v5:MQTT-2.2.1-6]
         const bool counted = Type == packet_type::suback || link_.v5();
@@ -115,6 +111,7 @@ private:
         subscription options{}; // Its own filter is not used.
     };
     struct request {
+        packet_id id{};
         std::uint64_t sequence = 0;
         operation tag = 0;
         bool is_subscribe = false;
@@ -124,6 +121,7 @@ private:
         properties<packet_type::subscribe> subscribe_props{};
         properties<packet_type::unsubscribe> unsubscribe_props{};
     };
+    using requests_list = std::list<request>; // In the order in which they are sent.
     struct renewable {
         std::uint64_t sequence = 0; // Of the request that made it.
         subscription options{};
@@ -160,15 +158,23 @@ private:
     result<packet_id> start(request r) {
         const packet_id id = ids_.allocate();
         if (id == packet_id::none) return errc::packet_ids_exhausted;
+        r.id = id;
         r.sequence = ++last_sequence_;
-        const auto at = open_.emplace(id, std::move(r)).first;
-        if (link_.is_connected()) send(id, at->second);
+        open_.push_back(std::move(r));
+        if (link_.is_connected()) send(open_.back());
         return id;
     }
 
-    void send(packet_id id, request& r) {
+    // As a rule the answers come in the order of the requests.
+    requests_list::iterator find(packet_id id) {
+        auto i = open_.begin();
+        while (i != open_.end() && i->id != id) ++i;
+        return i;
+    }
+
+    void send(request& r) {
         if (r.is_subscribe) {
-            subscribe p{.id = id, .props = r.subscribe_props};
+            subscribe p{.id = r.id, .props = r.subscribe_props};
             for (const wanted& w : r.filters) {
                 p.subscriptions.push_back(w.options);
                 p.subscriptions.back().filter = w.filter;
@@ -176,7 +182,7 @@ private:
             r.refused = refusal(p);
             if (r.refused == errc::none) r.refused = put(p);
         } else {
-            unsubscribe p{.id = id, .props = r.unsubscribe_props};
+            unsubscribe p{.id = r.id, .props = r.unsubscribe_props};
             for (const wanted& w : r.filters) p.filters.push_back(w.filter);
             r.refused = put(p);
         }
@@ -192,17 +198,17 @@ private:
     void settle_refused() {
         for (auto i = open_.begin(); i != open_.end();) {
             const auto here = i++;
-            if (here->second.refused != errc::none) settle(here, here->second.refused, {});
+            if (here->refused != errc::none) settle(here, here->refused, {});
         }
     }
 
-    void settle(std::map<packet_id, request>::iterator at, errc error, std::vector<reason_code> reasons,
+    void settle(requests_list::iterator at, errc error, std::vector<reason_code> reasons,
                 explanation why = {}) {
-        const request& r = at->second;
+        const request& r = *at;
         if (r.tag != 0 || r.is_renewal)
             replied_.push_back(
-                {r.tag, at->first, r.is_subscribe, error, std::move(reasons), renewed(r), std::move(why)});
-        ids_.release(at->first);
+                {r.tag, r.id, r.is_subscribe, error, std::move(reasons), renewed(r), std::move(why)});
+        ids_.release(r.id);
         open_.erase(at);
     }
 
@@ -225,6 +231,7 @@ private:
     }
 
     void renew_all() {
+        const auto before_all = open_.begin(); // What has been asked for since comes behind.
         for (auto i = renewable_.begin(); i != renewable_.end();) {
             request r{.is_subscribe = true, .is_renewal = true, .subscribe_props = i->second.props};
             std::size_t size = 0;
@@ -240,7 +247,8 @@ private:
                 r.filters.push_back({i->first, i->second.options});
             }
             if (const packet_id id = ids_.allocate(); id != packet_id::none) {
-                open_.emplace(id, std::move(r)); // With sequence 0: before what has been asked for since.
+                r.id = id;
+                open_.insert(before_all, std::move(r));
             } else {
                 must_renew_ = true;
                 replied_.push_back({0, id, true, errc::packet_ids_exhausted, {}, renewed(r), {}});
@@ -251,7 +259,7 @@ private:
     link& link_;
     packet_ids& ids_;
     const session_options& options_;
-    std::map<packet_id, request> open_{};
+    requests_list open_{};
     std::map<std::string, renewable> renewable_{};
     std::list<event::replied> replied_{};
     std::uint64_t last_sequence_ = 0;
