@@ -9,12 +9,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
-#include <iterator>
 #include <mutex>
 
 namespace inflight {
 
 namespace detail {
+
+template <class Callback, class... Args>
+void call(const Callback& f, const Args&... args) {
+    if (f) (*f)(args...);
+}
 
 struct callbacks {
     callback<const connect_result&> on_connect{};
@@ -37,35 +41,21 @@ struct callbacks {
 /// there needs no other lock. The loop gets it at the end of a turn of the event loop, all together.
 class callback_queue final : public observer {
 public:
-    struct published_note {
-        std::uint16_t mid;
-        reason_code reason;
-        std::error_code error;
+    // What has a type and an allocation of its own, since it is rare.
+    struct rare_note {
+        virtual ~rare_note() = default;
+        virtual void tell(const callbacks& c) const = 0;
+        virtual void told(callback_queue&) const {} // With the mutex held.
     };
-    struct message_note {
-        std::size_t count; // How many, one behind the other.
+    struct note {
+        enum class kind : std::uint8_t { published, messages, rare };
+        kind what = kind::published;
+        std::uint16_t mid = 0;             // Published: this one,
+        reason_code reason{};              // with this outcome;
+        std::error_code error{};
+        std::size_t count = 0;             // So many messages, one behind the other.
+        std::unique_ptr<rare_note> rare{}; // Published: if there is an explanation.
     };
-    struct replied_note {
-        bool is_subscribe;
-        subscribe_outcome outcome;
-    };
-    struct log_note {
-        std::string line;
-    };
-    struct thrown_note { // By a hook of the options, which the loop did not call.
-        std::exception_ptr exception;
-    };
-    struct call_note { // Of what is built on top.
-        std::function<void()> call;
-    };
-    struct connect_note {
-        connect_result result;
-        std::uint64_t attempt; // The connect() it answers, or a later reconnect.
-    };
-    using rare_note = std::variant<connect_note, disconnect_result, authentication_result, replied_note,
-                                   oversized_message, log_note, thrown_note, call_note,
-                                   publish_outcome>; // The last where there is an explanation.
-    using note = std::variant<published_note, message_note, std::unique_ptr<rare_note>>;
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
     static constexpr std::size_t max_remarks = 10'000;   // Log lines and oversized messages not told yet;
@@ -78,6 +68,8 @@ public:
     bool is_telling = false;            // The loop has notes that it has not told yet.
     id_table<std::error_code> failed{}; // Outcomes of the latest publishes with these identifiers.
     std::uint64_t connects = 0;         // connect() and connect_async() so far.
+    std::uint64_t connects_told = 0;    // The latest of them whose outcome on_connect has been told.
+    std::error_code connect_error{};    // That outcome.
     std::uint64_t settled = 0;          // Publishes with an outcome, ever.
     std::size_t remarks = 0;
     std::size_t held_back = 0; // Messages that came too late: they wait for the next connection.
@@ -140,25 +132,25 @@ public:
     // Observer.
 
     void on_connected(connect_result r) override {
-        add(connect_note{std::move(r), connects}, [&] {
-            if (held_back != 0) notes.emplace_back(message_note{std::exchange(held_back, 0)});
-        });
+        turn_.push_back(note_of<connect_note>(std::move(r), connects));
+        if (const std::size_t n = take_held_back())
+            turn_.push_back({.what = note::kind::messages, .count = n});
+        hand_over();
     }
     void on_connect_failed(connect_result r) override {
-        add(connect_note{r, connects}, [&] { finish(r.error); });
+        turn_.push_back(note_of<connect_note>(r, connects));
+        hand_over(&r.error);
     }
     void on_disconnected(disconnect_result r) override {
-        add(r, [&] {
-            if (r.is_final) finish(r.error);
-        });
+        turn_.push_back(note_of<disconnect_note>(r));
+        hand_over(r.is_final ? &r.error : nullptr);
     }
     void on_reauthenticated(const authentication_result& r) override {
-        add(r, [] {});
+        add<authentication_note>(r);
     }
     void on_message_queued() override {
-        auto* const run = turn_.empty() ? nullptr : std::get_if<message_note>(&turn_.back());
-        if (run) ++run->count;
-        else turn_.emplace_back(message_note{1});
+        if (!turn_.empty() && turn_.back().what == note::kind::messages) ++turn_.back().count;
+        else turn_.push_back({.what = note::kind::messages, .count = 1});
         note_taken();
     }
     void on_published(const event::published& e, std::error_code error) override {
@@ -166,8 +158,8 @@ public:
         ++turn_settled_;
         if (wants_outcomes_) {
             count(outcomes_noted_);
-            if (e.why.empty()) turn_.emplace_back(published_note{number(e.id), e.reason, error});
-            else add_explained(e, error);
+            turn_.push_back({.mid = number(e.id), .reason = e.reason, .error = error});
+            if (!e.why.empty()) explain(e, error);
         }
         note_taken();
     }
@@ -175,68 +167,77 @@ public:
         const bool refused = std::any_of(e.reasons.begin(), e.reasons.end(), is_refusal);
         if (e.tag == 0 && !refused && !error) return; // Renewed, and all is well.
         const std::uint16_t mid = e.tag == 0 ? std::uint16_t{0} : number(e.id);
-        add(replied_note{e.is_subscribe,
-                         {mid, error, std::move(e.reasons), std::move(e.filters), std::move(e.why)}},
-            [] {});
+        add<replied_note>(e.is_subscribe, subscribe_outcome{mid, error, std::move(e.reasons),
+                                                            std::move(e.filters), std::move(e.why)});
     }
-    void on_oversized(const oversized_message& m) override { remark(&callbacks::on_oversized, m); }
+    void on_oversized(const oversized_message& m) override {
+        if (may_remark(&callbacks::on_oversized)) add<oversized_note>(m);
+    }
     void on_packet(bool sent, std::string line) override {
-        remark(&callbacks::on_log, log_note{(sent ? "> " : "< ") + line});
+        if (may_remark(&callbacks::on_log)) add<log_note>((sent ? "> " : "< ") + line);
     }
     void on_turn_end() override {
-        if (turn_size_ != 0) hand_over([] {});
+        if (turn_size_ != 0) hand_over();
     }
     packet_printer wanted_printer() const override { return printer; }
     bool has_message_in_hand() const override { return message_in_hand; }
 
     // Not with the client's lock held.
-    void on_thrown(std::exception_ptr e) { add_now(thrown_note{std::move(e)}); }
-    void on_call(std::function<void()> call) { add_now(call_note{std::move(call)}); }
+    void on_thrown(std::exception_ptr e) { add_now<thrown_note>(std::move(e)); }
+    void on_call(std::function<void()> f) { add_now<call_note>(std::move(f)); }
 
 private:
     using counter = std::atomic<std::size_t>; // Written by one thread.
     static void count(counter& c) { c.store(c + 1, std::memory_order_release); }
 
     void note_taken() {
-        if (++turn_size_ == max_turn) hand_over([] {});
+        if (++turn_size_ == max_turn) hand_over();
     }
 
-    // Gives the loop what this turn has brought so far.
-    template <class F>
-    void hand_over(F&& also) {
+    // Gives the loop what this turn has brought so far. `end`: why there will be no connection any more.
+    void hand_over(const std::error_code* end = nullptr) {
         {
             const std::lock_guard lock(mutex);
             if (notes.empty()) notes.swap(turn_);
-            else std::move(turn_.begin(), turn_.end(), std::back_inserter(notes));
+            for (note& n : turn_) notes.push_back(std::move(n));
             settled += std::exchange(turn_settled_, 0);
-            also();
+            if (end) {
+                is_final = true;
+                final_error = *end;
+            }
         }
         turn_.clear();
         turn_size_ = 0;
         changed.notify_all();
     }
 
-    template <class Note, class F>
-    void add(Note&& n, F&& also) {
-        turn_.emplace_back(std::make_unique<rare_note>(std::forward<Note>(n)));
-        hand_over(std::forward<F>(also));
+    template <class Note, class... Args>
+    static note note_of(Args&&... args) {
+        note n{.what = note::kind::rare};
+        n.rare.reset(new Note(std::forward<Args>(args)...));
+        return n;
+    }
+    template <class Note, class... Args>
+    void add(Args&&... args) {
+        turn_.push_back(note_of<Note>(std::forward<Args>(args)...));
+        hand_over();
     }
 
-    template <class Note>
-    void add_now(Note&& n) {
+    template <class Note, class... Args>
+    void add_now(Args&&... args) {
         const std::lock_guard lock(mutex);
-        notes.emplace_back(std::make_unique<rare_note>(std::forward<Note>(n)));
+        notes.push_back(note_of<Note>(std::forward<Args>(args)...));
         changed.notify_all();
     }
 
-    void finish(std::error_code error) { // With the mutex held.
-        is_final = true;
-        final_error = error;
+    std::size_t take_held_back() {
+        const std::lock_guard lock(mutex);
+        return std::exchange(held_back, 0);
     }
 
-    void add_explained(const event::published& e, std::error_code error) {
-        turn_.emplace_back(
-            std::make_unique<rare_note>(publish_outcome{number(e.id), error, e.reason, explanation(e.why)}));
+    void explain(const event::published& e, std::error_code error) {
+        turn_.back().rare.reset(
+            new outcome_note(publish_outcome{number(e.id), error, e.reason, explanation(e.why)}));
     }
 
     // Nobody else writes there, so that to look whether there is anything takes no lock.
@@ -247,15 +248,84 @@ private:
         else failed.erase(id); // Of an earlier message with this identifier.
     }
 
-    template <class Callback, class Note>
-    void remark(Callback callbacks::*listener, Note n) {
-        {
-            const std::lock_guard lock(mutex);
-            if (!((*callbacks_).*listener) || remarks == max_remarks) return;
-            ++remarks;
-        }
-        add(std::move(n), [] {});
+    template <class Callback>
+    bool may_remark(Callback callbacks::*listener) {
+        const std::lock_guard lock(mutex);
+        if (!((*callbacks_).*listener) || remarks == max_remarks) return false;
+        ++remarks;
+        return true;
     }
+
+    struct connect_note final : rare_note {
+        connect_result result;
+        std::uint64_t attempt; // The connect() it answers, or a later reconnect.
+
+        connect_note(connect_result r, std::uint64_t a) : result(std::move(r)), attempt(a) {}
+        void tell(const callbacks& c) const override {
+            if (!result.error || result.error.category() == reason_category()) call(c.on_connect, result);
+        }
+        void told(callback_queue& queue) const override {
+            queue.connects_told = attempt;
+            queue.connect_error = result.error;
+        }
+    };
+    struct outcome_note final : rare_note {
+        publish_outcome outcome;
+
+        explicit outcome_note(publish_outcome o) : outcome(std::move(o)) {}
+        void tell(const callbacks& c) const override {
+            if (c.on_publish) (*c.on_publish)(outcome.mid, outcome.error);
+            else call(c.on_publish_outcome, outcome);
+        }
+    };
+    struct disconnect_note final : rare_note {
+        disconnect_result result;
+
+        explicit disconnect_note(disconnect_result r) : result(std::move(r)) {}
+        void tell(const callbacks& c) const override { call(c.on_disconnect, result); }
+    };
+    struct authentication_note final : rare_note {
+        authentication_result result;
+
+        explicit authentication_note(authentication_result r) : result(std::move(r)) {}
+        void tell(const callbacks& c) const override { call(c.on_reauthenticate, result); }
+    };
+    struct replied_note final : rare_note {
+        bool is_subscribe;
+        subscribe_outcome outcome;
+
+        replied_note(bool subscribes, subscribe_outcome o)
+            : is_subscribe(subscribes), outcome(std::move(o)) {}
+        void tell(const callbacks& c) const override {
+            call(is_subscribe ? c.on_subscribe : c.on_unsubscribe, outcome);
+        }
+    };
+    struct oversized_note final : rare_note {
+        oversized_message message;
+
+        explicit oversized_note(oversized_message m) : message(std::move(m)) {}
+        void tell(const callbacks& c) const override { call(c.on_oversized, message); }
+        void told(callback_queue& queue) const override { --queue.remarks; }
+    };
+    struct log_note final : rare_note {
+        std::string line;
+
+        explicit log_note(std::string l) : line(std::move(l)) {}
+        void tell(const callbacks& c) const override { call(c.on_log, std::string_view(line)); }
+        void told(callback_queue& queue) const override { --queue.remarks; }
+    };
+    struct call_note final : rare_note { // Of what is built on top.
+        std::function<void()> f;
+
+        explicit call_note(std::function<void()> what) : f(std::move(what)) {}
+        void tell(const callbacks&) const override { f(); }
+    };
+    struct thrown_note final : rare_note { // By a hook of the options, which the loop did not call.
+        std::exception_ptr exception;
+
+        explicit thrown_note(std::exception_ptr e) : exception(std::move(e)) {}
+        void tell(const callbacks&) const override { std::rethrow_exception(exception); }
+    };
 
     std::shared_ptr<const callbacks> callbacks_ = std::make_shared<callbacks>();
     std::atomic<const callbacks*> latest_{callbacks_.get()};

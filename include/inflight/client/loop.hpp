@@ -143,8 +143,6 @@ public:
     std::atomic<bool> loop_taken{false};
     std::atomic<bool> stop_loop{false}, destroyed{false}; // Changed with the queue's mutex held.
     // Guarded by the queue's mutex:
-    std::uint64_t connects_told = 0; // The latest connect() whose outcome on_connect has been told.
-    std::error_code connect_error{};              // That outcome.
     id_table<delivery> to_be_acknowledged{}; // Given to the application, which calls ack() for it.
 
 private:
@@ -214,6 +212,7 @@ private:
     }
 
     using current_callbacks = callback_queue::current_callbacks;
+    using note = callback_queue::note;
 
     // Tells the user some of what there is, with the lock released meanwhile: at least one note, at most one
     // that may be what done() waits for.
@@ -247,57 +246,37 @@ private:
 
     // False: somebody may wait for this one. What throws has been told all the same.
     bool tell_next(current_callbacks& c) {
-        callback_queue::note& next = notes_[next_note_];
-        if (auto* const run = std::get_if<callback_queue::message_note>(&next)) {
-            tell_messages(c, *run);
+        note& next = notes_[next_note_];
+        if (next.what == note::kind::messages) {
+            tell_messages(c, next.count);
             return true;
         }
         ++next_note_;
-        if (const auto* const n = std::get_if<callback_queue::published_note>(&next)) {
-            tell_outcome(c.get(), n->mid, n->error, n->reason);
+        if (next.what == note::kind::published) {
+            tell_outcome(c.get(), next);
             return true;
         }
-        const auto rare = std::get<std::unique_ptr<callback_queue::rare_note>>(std::move(next));
-        const told_at_last at_end{*this, *rare};
-        std::visit([&](auto& n) { tell(c.get(), n); }, *rare);
+        const auto rare = std::move(next.rare);
+        const told_at_last at_end{queue, *rare};
+        rare->tell(c.get());
         return false;
     }
 
     struct told_at_last {
-        client_loop& loop;
+        callback_queue& queue;
         const callback_queue::rare_note& note;
-        ~told_at_last() { loop.told(note); }
+        ~told_at_last() {
+            const std::lock_guard lock(queue.mutex);
+            note.told(queue);
+        }
     };
 
-    template <class Callback, class... Args>
-    static void call(const Callback& f, const Args&... args) {
-        if (f) (*f)(args...);
-    }
-
-    void tell(const callbacks& c, const callback_queue::connect_note& n) {
-        const connect_result& r = n.result;
-        if (!r.error || r.error.category() == reason_category()) call(c.on_connect, r);
-    }
-    void tell(const callbacks& c, const publish_outcome& o) { tell_outcome(c, o.mid, o.error, o.reason, &o); }
-    void tell_outcome(const callbacks& c, std::uint16_t mid, std::error_code error, reason_code reason,
-                      const publish_outcome* whole = nullptr) {
+    void tell_outcome(const callbacks& c, const note& n) {
         queue.outcome_told();
-        if (c.on_publish) (*c.on_publish)(mid, error);
-        else if (c.on_publish_outcome)
-            (*c.on_publish_outcome)(whole ? *whole : publish_outcome{mid, error, reason, {}});
+        if (n.rare) n.rare->tell(c);
+        else if (c.on_publish) (*c.on_publish)(n.mid, n.error);
+        else if (c.on_publish_outcome) (*c.on_publish_outcome)(publish_outcome{n.mid, n.error, n.reason, {}});
     }
-    void tell(const callbacks& c, const disconnect_result& r) { call(c.on_disconnect, r); }
-    void tell(const callbacks& c, const authentication_result& r) { call(c.on_reauthenticate, r); }
-    void tell(const callbacks& c, const oversized_message& m) { call(c.on_oversized, m); }
-    void tell(const callbacks& c, const callback_queue::log_note& n) {
-        call(c.on_log, std::string_view(n.line));
-    }
-    void tell(const callbacks& c, const callback_queue::replied_note& n) {
-        call(n.is_subscribe ? c.on_subscribe : c.on_unsubscribe, n.outcome);
-    }
-
-    void tell(const callbacks&, const callback_queue::call_note& n) { n.call(); }
-    void tell(const callbacks&, const callback_queue::thrown_note& n) { std::rethrow_exception(n.exception); }
 
     // Messages that callbacks have had are acknowledged before DISCONNECT goes out. After disconnect() no
     // other is given to one: it could not be acknowledged any more, and would come again with the next
@@ -313,32 +292,32 @@ private:
     };
 
     // As many as there are in a row, until the loop is interrupted.
-    void tell_messages(current_callbacks& c, callback_queue::message_note& run) {
+    void tell_messages(current_callbacks& c, std::size_t& run) {
         const messages_in_hand mine(*this);
         for (bool is_last = false; !is_last;) {
             if (impl().is_leaving()) hold_back(run);
             const received_message* const m = next_message(run);
-            is_last = run.count == 0;
+            is_last = run == 0;
             if (is_last) ++next_note_;
             if (m) tell(c.get(), *m, !is_last);
             if (is_interrupted()) return;
         }
     }
 
-    void hold_back(callback_queue::message_note& run) {
+    void hold_back(std::size_t& run) {
         const std::lock_guard lock(queue.mutex);
-        queue.held_back += std::exchange(run.count, 0);
+        queue.held_back += std::exchange(run, 0);
     }
 
     // Null when there is none: messages may be dropped after they have been noted.
-    const received_message* next_message(callback_queue::message_note& run) {
-        while (run.count != 0) {
-            if (next_taken_ == taken_) take_messages(run.count);
+    const received_message* next_message(std::size_t& run) {
+        while (run != 0) {
+            if (next_taken_ == taken_) take_messages(run);
             if (next_taken_ == taken_) {
-                run.count = 0;
+                run = 0;
                 return nullptr;
             }
-            --run.count;
+            --run;
             const received_message& m = messages_[next_taken_++];
             if (!impl().comes_again(m)) return &m;
         }
@@ -378,17 +357,6 @@ private:
         if (m.mid != 0) to_be_acknowledged.set(packet_id{m.mid}, m.delivery);
     }
 
-    void told(const callback_queue::rare_note& note) {
-        const std::lock_guard lock(queue.mutex);
-        if (std::holds_alternative<callback_queue::log_note>(note) ||
-            std::holds_alternative<oversized_message>(note))
-            --queue.remarks;
-        if (const auto* n = std::get_if<callback_queue::connect_note>(&note)) {
-            connects_told = n->attempt;
-            connect_error = n->result.error;
-        }
-    }
-
     void report(std::exception_ptr e) {
         const inside_callback inside(this);
         current_callbacks callbacks(queue);
@@ -406,7 +374,7 @@ private:
     // same way messages.
     static constexpr std::size_t max_taken = 256;
     std::vector<filter_callbacks::function> wanted_{}; // Empty between messages.
-    std::vector<callback_queue::note> notes_{};
+    std::vector<note> notes_{};
     std::size_t next_note_ = 0;
     std::vector<received_message> messages_{};
     std::size_t taken_ = 0, next_taken_ = 0;

@@ -374,10 +374,10 @@ INFLIGHT_DECL std::error_code client::begin_connect(std::vector<broker> brokers,
 
 INFLIGHT_DECL std::error_code client::wait_for_connect() {
     const auto l = loop_; // The client may be destroyed in a callback.
-    const auto is_told = [&] { return l->connects_told == l->queue.connects; };
+    const auto is_told = [&] { return l->queue.connects_told == l->queue.connects; };
     l->pump_until([&] { return is_told() || l->destroyed; });
     const std::lock_guard lock(l->queue.mutex);
-    return is_told() ? l->connect_error : make_error_code(errc::shutting_down);
+    return is_told() ? l->queue.connect_error : make_error_code(errc::shutting_down);
 }
 
 } // namespace inflight
