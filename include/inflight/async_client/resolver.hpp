@@ -2,12 +2,18 @@
 #pragma once
 
 #include <asio/any_io_executor.hpp>
+#include <asio/error.hpp>
 #include <asio/execution/context_as.hpp>
 #include <asio/execution_context.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/io_context.hpp>
 #include <asio/post.hpp>
 
+#ifndef _WIN32
+#include <netdb.h>
+#endif
+
+#include <cerrno>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -114,17 +120,51 @@ public:
 
 private:
     static void run(const std::shared_ptr<detail::lookup>& l, const std::string& host, std::uint16_t port) {
-        std::error_code error;
         endpoints found;
-        try { // Asio's own resolver, used blocking, on a context that nobody else knows.
-            asio::io_context context;
-            for (const auto& entry :
-                 asio::ip::tcp::resolver(context).resolve(host, std::to_string(port), error))
-                found.push_back(entry.endpoint());
-        } catch (const std::exception&) {
+        std::error_code error;
+        try {
+            error = find(host, port, found);
+        } catch (const std::bad_alloc&) {
             error = std::make_error_code(std::errc::not_enough_memory);
         }
         detail::lookup::post(l, error, std::move(found));
+    }
+
+    static void release(addrinfo* all) { ::freeaddrinfo(all); }
+
+    // (Asio's own resolver does the same, but brings the compiler hundreds of functions.)
+    static std::error_code find(const std::string& host, std::uint16_t port, endpoints& found) {
+        addrinfo hints{}, *first = nullptr;
+        hints.ai_socktype = SOCK_STREAM;
+        hints.ai_protocol = IPPROTO_TCP;
+        if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &first)) return to_error(error);
+        const std::unique_ptr<addrinfo, void (*)(addrinfo*)> all(first, &release);
+        for (const addrinfo* a = first; a; a = a->ai_next) {
+            if (a->ai_family != AF_INET && a->ai_family != AF_INET6) continue;
+            asio::ip::tcp::endpoint& e = found.emplace_back();
+            e.resize(a->ai_addrlen);
+            std::memcpy(e.data(), a->ai_addr, a->ai_addrlen);
+            e.port(port);
+        }
+        return {};
+    }
+
+    static std::error_code to_error(int error) { // As Asio has it.
+        switch (error) {
+            case EAI_AGAIN: return asio::error::host_not_found_try_again;
+            case EAI_BADFLAGS: return asio::error::invalid_argument;
+            case EAI_FAIL: return asio::error::no_recovery;
+            case EAI_FAMILY: return asio::error::address_family_not_supported;
+            case EAI_MEMORY: return asio::error::no_memory;
+            case EAI_NONAME: return asio::error::host_not_found;
+            case EAI_SERVICE: return asio::error::service_not_found;
+            case EAI_SOCKTYPE: return asio::error::socket_type_not_supported;
+            default: break;
+        }
+#ifdef EAI_SYSTEM
+        if (error == EAI_SYSTEM) return {errno, std::system_category()};
+#endif
+        return asio::error::host_not_found; // Further names of that: EAI_NODATA, EAI_ADDRFAMILY.
     }
 
     asio::any_io_executor executor_;

@@ -1,7 +1,7 @@
 // inflight/codec/any_packet.hpp - a packet of a type that is not known before.
 //
-// Apart from the rest, since what names all fifteen types costs a compiler a second: the layers above know the
-// type wherever they handle a packet.
+// Apart from the rest, since what names all fifteen types is dear to compile: the layers above know the type
+// wherever they handle a packet.
 #pragma once
 
 #include <inflight/codec/decode.hpp>

@@ -6,8 +6,8 @@
 
 namespace inflight::detail {
 
-/// What tables that grow by moving into a larger one need of a std::vector, at a tenth of what that costs a
-/// compiler for each type of element.
+/// What tables that grow by moving into a larger one need of a std::vector, whose some fifty functions cost a
+/// compiler more, for each type of element.
 template <class T>
 class fixed_array {
 public:
