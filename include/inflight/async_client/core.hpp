@@ -35,6 +35,9 @@ public:
         : base(executor, std::move(options), std::move(store)),
           completions_(std::make_shared<completion_queue<Mutex>>(std::move(executor))) {}
 
+    /// For operations of layers on top.
+    completions& operations() { return *completions_; }
+
     // Wishes.
 
     publish_result publish(const inflight::publish& p, operation tag) {

@@ -73,7 +73,10 @@ public:
     /// Drains, says DISCONNECT, closes. The result is the number of messages left without an acknowledgement.
     template <class Handler>
     void start_disconnect(disconnect_options how, Handler handler) {
-        auto* op = make_pending<std::size_t>(std::move(handler), *this->completions_);
+        disconnect(std::move(how), make_pending<std::size_t>(std::move(handler), *this->completions_));
+    }
+    template <class Op>
+    void disconnect(disconnect_options how, Op* op) {
         const lock_type lock(this->mutex_);
         if (state_ == state::idle || state_ == state::shut_down)
             return op->complete(errc::not_connected, this->session_.unsettled());
