@@ -4,6 +4,8 @@
 #include "support/catch.hpp"
 #include "support/hex.hpp"
 
+#include <set>
+
 using namespace inflight;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
