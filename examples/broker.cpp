@@ -8,15 +8,19 @@
 #include <charconv>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string_view>
 
 namespace {
 
 struct broker_arguments {
     asio::ip::tcp::endpoint where{asio::ip::address_v4::loopback(), 1883};
+    inflight::testing::server_options options{};
     bool is_verbose = false;
 
     broker_arguments(int argc, char** argv) {
+        options.receive_maximum = 100; // Limits that clients have to mind.
+        options.topic_alias_maximum = options.topic_aliases_to_clients = 16;
         for (int i = 1; i < argc; ++i) {
             const std::string_view name = argv[i];
             const std::string_view value = i + 1 < argc ? argv[i + 1] : "";
@@ -26,7 +30,8 @@ struct broker_arguments {
                 continue;
             }
             const bool good =
-                (name == "--port" && set_port(value)) || (name == "--bind" && set_address(value));
+                (name == "--port" && set_port(value)) || (name == "--bind" && set_address(value)) ||
+                (name == "--keep-alive" && set_keep_alive(value));
             if (!good) {
                 std::cerr << "bad argument: " << name << ' ' << value << '\n';
                 usage(argv[0], EXIT_FAILURE);
@@ -42,16 +47,27 @@ private:
             << "nothing is encrypted, and all of it is forgotten when the program ends.\n"
                "  --port NUMBER   where to listen (1883); 0: the system chooses\n"
                "  --bind ADDRESS  IPv4 or IPv6 (127.0.0.1, this machine only)\n"
+               "  --keep-alive SECONDS  in place of what a 5.0 client asks for\n"
                "  --verbose       prints every packet, -> received and <- sent\n";
         std::exit(status);
     }
 
+    static std::optional<std::uint16_t> number(std::string_view text) {
+        std::uint16_t out = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+        if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+        return out;
+    }
+
     bool set_port(std::string_view text) {
-        std::uint16_t port = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-        if (error != std::errc{} || end != text.data() + text.size()) return false;
-        where.port(port);
-        return true;
+        const auto port = number(text);
+        if (port) where.port(*port);
+        return port.has_value();
+    }
+
+    bool set_keep_alive(std::string_view text) {
+        options.server_keep_alive = number(text);
+        return options.server_keep_alive.has_value();
     }
 
     bool set_address(std::string_view text) {
@@ -67,7 +83,7 @@ int main(int argc, char** argv) try {
     const broker_arguments args(argc, argv);
     asio::io_context io(1);
     asio::signal_set signals(io, SIGINT, SIGTERM);
-    inflight::testing::tcp_server server(io, {}, args.where);
+    inflight::testing::tcp_server server(io, args.options, args.where);
     if (args.is_verbose) server.enable_logger([](std::string_view line) { std::cout << line << std::endl; });
     signals.async_wait([&](std::error_code, int) {
         server.stop();

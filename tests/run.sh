@@ -265,7 +265,8 @@ run_interop() {
     export INFLIGHT_FEATURES_TABLE=$logs/features.txt
     rm -f "$INFLIGHT_FEATURES_TABLE"
     build_and_check interop gcc
-    if [ -f "$INFLIGHT_FEATURES_TABLE" ]; then cat "$INFLIGHT_FEATURES_TABLE"; fi # Which ctest keeps to itself.
+    # Which ctest keeps to itself.
+    if [ -f "$INFLIGHT_FEATURES_TABLE" ]; then cat "$INFLIGHT_FEATURES_TABLE"; fi
 }
 run_fuzz() { build_and_check fuzz fuzz; }
 run_package() { configure_and_check package; }

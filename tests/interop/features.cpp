@@ -96,7 +96,8 @@ verdict judge(const feature& f, const target& broker, std::size_t number) {
 feature_list all() {
     feature_list out;
     for (const auto group : {message_features, retained_and_will_features, session_features, subscription_features,
-                             property_features, acknowledgement_features})
+                             property_features, limit_features, connection_features,
+                             acknowledgement_features})
         for (feature& f : group()) out.push_back(std::move(f));
     return out;
 }

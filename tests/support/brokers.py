@@ -152,8 +152,12 @@ class _Quiet(Program):
 class Embedded(Broker):
     """The broker of the examples. Its log has every packet: "1 -> PINGREQ" came in over connection 1."""
 
+    def __init__(self, *options):
+        super().__init__()
+        self.options = options
+
     def start(self):
-        self.program = Program(EXAMPLES / "broker", "--port", 0, "--verbose")
+        self.program = Program(EXAMPLES / "broker", "--port", 0, "--verbose", *self.options)
         self.program.wait_line(lambda line: line.startswith("Listening on "))
         self.port = int(self.program.out[0].split()[2].rpartition(":")[2])
         self._lines = self.program.out

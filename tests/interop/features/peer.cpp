@@ -1,7 +1,10 @@
 #include "peer.hpp"
 
 #include <inflight/async_client.hpp>
+#include <inflight/async_client/request.hpp>
 #include <inflight/client.hpp>
+#include <inflight/client/request.hpp>
+#include <inflight/client/simple.hpp>
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
@@ -54,13 +57,33 @@ public:
         const publish_result r = client_.publish(m);
         return r ? client_.wait_for_publish(r.mid, patience) : make_error_code(to_errc(r.status));
     }
-    std::error_code ack(const received_message& m, reason_code reason) override { return client_.ack(m.mid, reason); }
-    std::size_t disconnect() override {
-        const auto status = client_.disconnect();
+    std::error_code ack(const received_message& m, reason_code reason, explanation::view_type why) override {
+        return client_.ack(m.mid, reason, why);
+    }
+    std::size_t disconnect(const disconnect_options& how) override {
+        const auto status = client_.disconnect(how);
         check(!status.error, "disconnect: " + status.error.message());
         return status.unacknowledged;
     }
     std::size_t unsettled() override { return client_.unsettled(); }
+    client_statistics statistics() override { return client_.statistics(); }
+    std::string ask(const std::string& topic, const std::string& payload) override {
+        const message_outcome o = request(client_, topic, payload, patience);
+        check(!o.error, "request: " + o.error.message());
+        return o.message.payload;
+    }
+    void respond(const std::string& filter, std::function<std::string(const std::string&)> f) override {
+        const subscription_request requests(filter, qos::at_least_once);
+        const std::function<std::string(const received_message&)> answer = [f](const received_message& m) {
+            return f(m.payload);
+        };
+        wait(inflight::respond(client_, requests, answer));
+    }
+    std::error_code handle(const std::string& filter, std::function<void(const message&)> f) override {
+        std::function<void(const received_message&)> handler;
+        if (f) handler = f;
+        return client_.message_callback_add(filter, handler);
+    }
 
 private:
     void answer(const subscribe_outcome& o) {
@@ -145,16 +168,57 @@ public:
     std::error_code publish(const message& m) override {
         return wait<publish_ack>([&](auto done) { client_->async_publish(m, done); }).first;
     }
-    std::error_code ack(const received_message& m, reason_code reason) override {
-        return call([&] { return client_->acknowledge(m.delivery, reason); });
+    std::error_code ack(const received_message& m, reason_code reason, explanation::view_type why) override {
+        return call([&] { return client_->acknowledge(m.delivery, reason, why); });
     }
-    std::size_t disconnect() override {
-        const auto [error, left] = wait<std::size_t>([this](auto done) { client_->async_disconnect(done); });
+    std::size_t disconnect(const disconnect_options& how) override {
+        const auto [error, left] = wait<std::size_t>([&](auto done) { client_->async_disconnect(how, done); });
         check(!error, "disconnect: " + error.message());
         return left;
     }
     std::size_t unsettled() override {
         return call([this] { return client_->unsettled(); });
+    }
+    client_statistics statistics() override {
+        return call([this] { return client_->statistics(); });
+    }
+    std::string ask(const std::string& topic, const std::string& payload) override {
+        const auto [error, answer] = wait<received_message>(
+            [&](auto done) { async_request(*client_, topic, payload, patience, done); });
+        check(!error, "request: " + error.message());
+        return answer.payload;
+    }
+    void respond(const std::string& filter, std::function<std::string(const std::string&)> f) override {
+        const auto answer = [f](const received_view& m) { return f(std::string(m.payload)); };
+        reasons(wait<subscribe_ack>([&](auto done) {
+            async_respond(*client_, subscription_request(filter, qos::at_least_once), answer, done);
+        }));
+    }
+    std::error_code handle(const std::string& filter, std::function<void(const message&)> f) override {
+        std::function<void(const received_view&)> handler;
+        if (f) handler = [f](const received_view& m) { f(received_message(m)); };
+        return call([&] { return client_->on_message(filter, handler); });
+    }
+    std::vector<std::string> streamed(const std::string& filter, std::size_t count,
+                                      std::function<void()> meanwhile) override {
+        const auto stream = std::make_shared<message_stream>();
+        const std::error_code error = wait<bool>([&](auto complete) {
+            client_->async_subscribe_stream(filter, qos::at_least_once,
+                                            [complete, stream](std::error_code e, message_stream s) {
+                                                *stream = std::move(s);
+                                                complete(e, true);
+                                            });
+        }).first;
+        check(!error, "stream: " + error.message());
+        meanwhile();
+        std::vector<std::string> out;
+        for (std::size_t i = 0; i != count; ++i)
+            out.push_back(wait<received_message>([&](auto got) { stream->async_receive(got); }).second.payload);
+        call([&] {
+            stream->close();
+            return 0;
+        });
+        return out;
     }
 
 
@@ -176,5 +240,16 @@ private:
 
 std::unique_ptr<peer> make_callback_peer(client_options o) { return std::make_unique<callback_peer>(std::move(o)); }
 std::unique_ptr<peer> make_async_peer(client_options o) { return std::make_unique<async_peer>(std::move(o)); }
+
+void publish_simply(const client_options& o, const message& m) {
+    const std::error_code error = publish_single(o, m, patience);
+    check(!error, "publish_single: " + error.message());
+}
+
+std::string receive_simply(const client_options& o, const std::string& filter) {
+    const message_outcome got = receive_one(o, filter, patience);
+    check(!got.error, "receive_one: " + got.error.message());
+    return got.message.payload;
+}
 
 } // namespace features

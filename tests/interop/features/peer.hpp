@@ -4,9 +4,11 @@
 
 #include <inflight/async_client/options.hpp>
 #include <inflight/async_client/received_message.hpp>
+#include <inflight/async_client/statistics.hpp>
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 
@@ -72,10 +74,20 @@ public:
     virtual publish_result post(const message& m) = 0;
     /// Waits for the outcome.
     virtual std::error_code publish(const message& m) = 0;
-    virtual std::error_code ack(const received_message& m, reason_code reason = reason_code::success) = 0;
+    virtual std::error_code ack(const received_message& m, reason_code reason = reason_code::success,
+                                explanation::view_type why = {}) = 0;
     /// Returns how many messages were left without an acknowledgement.
-    virtual std::size_t disconnect() = 0;
+    virtual std::size_t disconnect(const disconnect_options& how = {}) = 0;
     virtual std::size_t unsettled() = 0;
+    virtual client_statistics statistics() = 0;
+    /// Messages whose topics match `filter` go to `f`; null: no more.
+    virtual std::error_code handle(const std::string& filter, std::function<void(const message&)> f) = 0;
+    /// The payload of the answer to a request.
+    virtual std::string ask(const std::string& topic, const std::string& payload) = 0;
+    /// Subscribes, and answers requests.
+    virtual void respond(const std::string& filter, std::function<std::string(const std::string&)> f) = 0;
+    /// Of a stream that has subscribed: the payloads of its first messages. `meanwhile` publishes them.
+    virtual std::vector<std::string> streamed(const std::string&, std::size_t, std::function<void()>) { return {}; }
 
     std::vector<reason_code> subscribe(std::string_view filter, qos level = qos::at_most_once) {
         return subscribe({{filter, level}}, {});
@@ -89,5 +101,9 @@ public:
 std::unique_ptr<peer> make_callback_peer(client_options o);
 /// inflight::async_client, on a thread of its own.
 std::unique_ptr<peer> make_async_peer(client_options o);
+
+/// By the functions of <inflight/client/simple.hpp>, which make a client for it.
+void publish_simply(const client_options& o, const message& m);
+std::string receive_simply(const client_options& o, const std::string& filter);
 
 } // namespace features
