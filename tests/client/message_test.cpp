@@ -626,7 +626,7 @@ TEST_CASE("client: subscribe() and unsubscribe() return an identifier, and the a
     CHECK(f.c.unsubscribe("a").mid == 3);
     CHECK(f.c.subscribe("a/#/b").error == errc::filter_invalid);
     CHECK(f.c.unsubscribe("").error);
-    CHECK(f.c.subscribe(std::vector<subscription_request>{}).error == errc::empty_list);
+    CHECK(f.c.subscribe(std::vector<subscription_request>{}).error == errc::no_filter);
     f.server.expect("SUBSCRIBE id=1 filter='a' qos=2");
     f.server.expect("SUBSCRIBE id=2 filter='b' qos=1");
     f.server.expect("UNSUBSCRIBE id=3 filter='a'");

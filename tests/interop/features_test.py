@@ -15,6 +15,8 @@ from programs import SOURCE_DIR, VERSIONS, Program, main, same
 
 FEATURES = os.environ.get("INFLIGHT_FEATURES", SOURCE_DIR / "build/gcc/tests/interop/inflight_features")
 TABLE = os.environ.get("INFLIGHT_FEATURES_TABLE")
+USERS = {"Embedded": ("jane", "secret"), "Mosquitto": ("jane", "secret"), "RabbitMq": ("guest", "guest"),
+         "Aedes": ("jane", "secret")}
 NOT_SUPPORTED = "not supported: "
 NOT_IN_3_1_1 = ": MQTT 3.1.1 has no such thing"
 
@@ -72,7 +74,9 @@ def lacks_of(lines):
 class Features(unittest.TestCase):
     def check(self, broker, version):
         kind = type(broker).__name__
-        with Program(FEATURES, "--host", "127.0.0.1", "--port", broker.port, "--version", version) as p:
+        user, password = USERS[kind]
+        with Program(FEATURES, "--host", "127.0.0.1", "--port", broker.port, "--version", version, "--user", user,
+                     "--password", password) as p:
             status = p.finish(600)
             tell(f"{kind} {broker.version()}".strip() + f", MQTT {version}", p.out)
             same([line for line in p.out if line.startswith("FAILED")], [], "failed", p)
@@ -89,7 +93,7 @@ class Features(unittest.TestCase):
     def test_mosquitto(self):
         for version in VERSIONS:
             limits = ["max_keepalive 30", "max_packet_size 3000000"] if version == "5" else []
-            with Mosquitto(lines=limits) as broker:
+            with Mosquitto(users={"jane": "secret"}, lines=limits) as broker:
                 self.check(broker, version)
 
     def test_rabbitmq(self):

@@ -1,6 +1,7 @@
 // What the clients do by themselves around a connection: being redirected, counting, sorting messages by filters.
 #include "feature.hpp"
 
+#include <inflight/codec/decode.hpp>
 #include <inflight/testing/tcp_server.hpp>
 
 #include <asio/io_context.hpp>
@@ -44,6 +45,22 @@ void redirected(const setting& s) {
     publish(*p, s.topic(), "here");
 }
 
+// Good ones at the second time of asking; the first ones are wrong where the broker looks at them at all.
+void credentials_provider(const setting& s) {
+    const auto calls = std::make_shared<std::atomic<int>>(0);
+    client_options o = s.options("c");
+    o.user_name = o.password = std::nullopt;
+    o.retry_after_refusal = [](std::error_code) { return true; };
+    o.credentials = credentials_from([calls, good = credentials{s.broker.user_name, s.broker.password}] {
+        credentials out = good;
+        if (++*calls == 1 && out.password) *out.password += "!";
+        return out;
+    });
+    const auto p = s.connected(o);
+    publish(*p, s.topic(), "welcome");
+    check(*calls == 1 || *calls == 2, "asked " + text(calls->load()) + " times");
+}
+
 // Topic Aliases that the broker uses towards us: the topics are right, and some did not travel.
 void aliases_from_the_broker(const setting& s) {
     const auto aliases = std::make_shared<std::atomic<int>>(0);
@@ -51,8 +68,8 @@ void aliases_from_the_broker(const setting& s) {
     o.topic_alias_maximum = 10;
     o.on_packet = [aliases](const packet_event& e) {
         const auto f = next_frame(e.bytes, e.version);
-        const auto packet = decode(*f, e.version);
-        const auto* m = e.is_sent || !packet ? nullptr : std::get_if<inflight::publish>(&*packet);
+        if (e.is_sent || !f || f->type() != packet_type::publish) return;
+        const auto m = decode_as<inflight::publish>(*f, e.version);
         if (m && m->topic.empty() && m->props.has(property_id::topic_alias)) ++*aliases;
     };
     const auto receiver = s.connected(o), sender = s.connected("s");
@@ -122,6 +139,7 @@ feature_list connection_features() {
         {"one-shot helpers", one_shot_helpers},
         {"redirected to this broker by another", redirected, true},
         {"topic aliases from the broker", aliases_from_the_broker, true},
+        {"credentials provider", credentials_provider},
         {"statistics", statistics},
         {"handlers by filter", handlers_by_filter},
         {"stream of a filter (async_client)", [](const setting& s) {
