@@ -1,6 +1,7 @@
 // Bytes taken as the life of a test server: connections that open and break, clients that behave and clients that
 // do not, faults, restarts, time. Whatever comes, the server does not crash; what it sends are packets in a legal
 // order that keep the client's limits; no queue outgrows its bound; and time moves on.
+#include <inflight/codec/any_packet.hpp>
 #include <inflight/testing/server.hpp>
 
 #include "fuzz/input.hpp"

@@ -67,7 +67,6 @@ private:
 struct verdict {
     enum class sort : std::uint8_t { works, not_supported, failed } what = sort::works;
     std::string why{};
-    friend bool operator==(const verdict&, const verdict&) = default;
 };
 
 verdict judge(const feature& f, const target& broker, kind which, std::size_t number) {

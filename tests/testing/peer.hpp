@@ -5,6 +5,7 @@
 //     CHECK(a.says(pingreq{}) == trace{"PINGRESP"});
 #pragma once
 
+#include <inflight/codec/any_packet.hpp>
 #include <inflight/testing/server.hpp>
 
 #include <list>

@@ -48,7 +48,7 @@ void in_order(const setting& s) {
     std::vector<received_message> got;
     for (int i = 0; i != 5; ++i) publish(*sender, s.topic(), text(i));
     for (int i = 0; i != 5; ++i) got.push_back(next(*worker, text(i)));
-    for (const std::size_t i : {4, 0, 2, 3, 1}) acknowledge(*worker, got[i]);
+    for (const std::size_t i : {4u, 0u, 2u, 3u, 1u}) acknowledge(*worker, got[i]);
     for (const received_message& m : got) check(worker->ack(m) == errc::unknown_packet_id, "acknowledged twice");
     publish(*sender, s.topic(), "next");
     acknowledge(*worker, next(*worker, "next"));
