@@ -30,6 +30,14 @@ struct counting_transport : tcp_transport {
         sizes.push_back(asio::buffer_size(buffers));
         tcp_transport::async_write(buffers, std::move(handler));
     }
+    template <class Buffers>
+    std::size_t write_now(const Buffers& buffers) {
+        const std::size_t n = tcp_transport::write_now(buffers);
+        if (n == 0) return 0; // async_write() comes next.
+        ++writes;
+        sizes.push_back(n);
+        return n;
+    }
     template <class Handler>
     void async_open(const broker& where, opening how, Handler handler) {
         ++opened;

@@ -4,7 +4,7 @@
 //   coroutine     async_publish() from as many coroutines as messages are kept on their way
 //   on_message    receiving by callback
 //   receive       async_receive() with a handler, which asks for the next message
-//   latency       async_publish() with a handler, one message at a time
+//   latency       async_publish() with a handler, which publishes the next message, one at a time
 #include "library.hpp"
 
 #include <inflight/async_client.hpp>
@@ -115,17 +115,18 @@ private:
         run_until_done();
     }
 
-    void latency() {
-        for (std::size_t i = 0; i != a_.total(); ++i) {
-            bool acknowledged = false;
-            latencies_.start();
-            client_.async_publish(message(i), [&](std::error_code error, inflight::publish_ack) {
-                must(error);
-                acknowledged = true;
-            });
-            while (!acknowledged) io_.run_one();
+    void publish_alone() {
+        latencies_.start();
+        client_.async_publish(message(sent_++), [this](std::error_code error, inflight::publish_ack) {
+            must(error);
             latencies_.stop();
-        }
+            if (sent_ != a_.total()) publish_alone();
+            else io_.stop();
+        });
+    }
+    void latency() {
+        publish_alone();
+        io_.run();
         latencies_.print();
     }
 

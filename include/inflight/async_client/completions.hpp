@@ -1,10 +1,10 @@
 // inflight/async_client/completions.hpp - operations that have their outcome, on the way to their handlers.
 //
 // Many operations end in one turn of the event loop, and a post for each would cost more than all the rest of
-// them. So they queue here, and one posted call runs the handlers of all. It behaves as if each had been
-// posted: no handler runs inside the function that was given it, in no handler's way is the end of another -
-// one may throw, run the event loop or destroy the client - and what is left when the execution context goes
-// away is destroyed with it.
+// them. So they queue here, and one call, posted or at the end of a read, runs the handlers of all. It
+// behaves as if each had been posted: no handler runs inside the function that was given it, in no handler's
+// way is the end of another - one may throw, run the event loop or destroy the client - and what is left when
+// the execution context goes away is destroyed with it.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
@@ -142,6 +142,31 @@ public:
 
     using completions::completions;
 
+    /// Of whoever runs on the executor and will soon be done, with no lock held. What ends meanwhile needs no
+    /// posted call: run() calls the handlers. Without it, they are posted after all.
+    class turn {
+    public:
+        explicit turn(completion_queue& queue) : queue_(&queue) {
+            const lock_type lock(queue.mutex_);
+            is_first_ = !std::exchange(queue.is_posted_, true);
+        }
+        turn(const turn&) = delete;
+        turn& operator=(const turn&) = delete;
+        ~turn() {
+            if (queue_ && is_first_) queue_->post_rest();
+        }
+
+        /// False if there was nothing to call.
+        bool run() {
+            if (!is_first_) return false;
+            return std::exchange(queue_, nullptr)->call_some();
+        }
+
+    private:
+        completion_queue* queue_;
+        bool is_first_; // Else there is a posted call already.
+    };
+
     void begin() override {
         const lock_type lock(mutex_);
         ++open_;
@@ -193,18 +218,26 @@ private:
         return std::exchange(first_, first_->next_);
     }
 
-    void call_some() {
+    // Whether there were any.
+    bool call_some() {
         const rest at_end{*this};
         lock_type lock(mutex_);
         is_posted_ = false;
         for (int i = 0; i != calls_at_a_time; ++i) {
             operation_base* const op = pop();
-            if (!op) return;
+            if (!op) return i != 0;
             if (first_) schedule();
             lock.unlock();
             op->end(operation_base::ending::call);
             lock.lock();
         }
+        if (first_) schedule();
+        return true;
+    }
+
+    void post_rest() {
+        const lock_type lock(mutex_);
+        is_posted_ = false;
         if (first_) schedule();
     }
 

@@ -32,8 +32,7 @@ public:
     using typename base::lock_type;
 
     core(asio::any_io_executor executor, client_options options, Store store)
-        : base(executor, std::move(options), std::move(store)),
-          completions_(std::make_shared<completion_queue<Mutex>>(std::move(executor))) {}
+        : base(std::move(executor), std::move(options), std::move(store)) {}
 
     /// For operations of layers on top.
     completions& operations() { return *completions_; }
@@ -162,7 +161,7 @@ public:
     }
 
 protected:
-    using base::executor_, base::mutex_, base::observer_, base::options_, base::session_;
+    using base::completions_, base::executor_, base::mutex_, base::observer_, base::options_, base::session_;
     using base::schedule_flush;
 
     // What the supervisor decides.
@@ -222,7 +221,6 @@ protected:
         if (hook) this->post([hook, r = std::move(result)] { hook(r); });
     }
 
-    const std::shared_ptr<completion_queue<Mutex>> completions_;
     protocol_version preferred_ = protocol_version::v5; // What is not connected yet is checked against it.
     std::uint64_t connections_ = 0, failed_attempts_ = 0;
     std::error_code final_error_{}; // Why there will be no connection any more, unless one is asked for anew.

@@ -6,6 +6,7 @@
 // the client's executor, one at a time; only step() is entered from other threads.
 #pragma once
 
+#include <inflight/async_client/completions.hpp>
 #include <inflight/async_client/inbound_queue.hpp>
 #include <inflight/async_client/packet_trace.hpp>
 #include <inflight/async_client/routing.hpp>
@@ -30,7 +31,10 @@ public:
     static constexpr std::size_t max_unwritten = std::size_t{64} << 20; // Bytes.
 
     pump(asio::any_io_executor executor, client_options options, Store store)
-        : executor_(std::move(executor)), options_(std::move(options)), session_(options_, std::move(store)),
+        : executor_(std::move(executor)),
+          completions_(std::make_shared<completion_queue<Mutex>>(executor_)),
+          options_(std::move(options)),
+          session_(options_, std::move(store)),
           inbound_(options_.max_inbound_messages, options_.max_inbound_bytes), session_timer_(executor_) {}
     virtual ~pump() = default;
 
@@ -163,6 +167,7 @@ protected:
 
     Mutex mutex_{};
     asio::any_io_executor executor_;
+    const std::shared_ptr<completion_queue<Mutex>> completions_;
     client_options options_;
     client_session<Store> session_;
     observer* observer_ = nullptr;
@@ -210,12 +215,19 @@ private:
             bytes_received_ += bytes.size();
             if (finished_writing_ || session_.is_closing()) return read(); // Nobody wants it any more.
         }
+        typename completion_queue<Mutex>::turn ended(*completions_);
         take_bytes(bytes);
+        {
+            const lock_type lock(mutex_);
+            if (closing_) return;
+            step([] {});
+            if (!paused_ && !stalled_ && !session_.is_verifying()) read();
+            flush();
+        }
+        // What the handlers wish goes out at once, not with the flush that they have posted.
+        if (!ended.run()) return;
         const lock_type lock(mutex_);
-        if (closing_) return;
-        step([] {});
-        if (!paused_ && !stalled_ && !session_.is_verifying()) read();
-        flush();
+        if (flush_scheduled_) flush();
     }
 
     // Packets are taken where they have been read into; only one that came in parts is put together first.
@@ -323,17 +335,29 @@ private:
     // Writing.
 
     void flush() {
-        if (writing_ || closing_ || !transport_) return;
-        const auto pieces = session_.output();
-        if (pieces.empty()) return on_step();
-        buffers_.clear();
-        for (const std::string_view piece : pieces.first(std::min<std::size_t>(pieces.size(), 64)))
-            buffers_.emplace_back(piece.data(), piece.size());
+        while (!writing_ && !closing_ && transport_) {
+            const auto pieces = session_.output();
+            if (pieces.empty()) return on_step();
+            buffers_.clear();
+            for (const std::string_view piece : pieces.first(std::min<std::size_t>(pieces.size(), 64)))
+                buffers_.emplace_back(piece.data(), piece.size());
+            const std::span<const asio::const_buffer> buffers(buffers_);
+            if (const std::size_t n = write_now(buffers); n != 0) written(n);
+            else write(buffers);
+        }
+    }
+
+    std::size_t write_now(std::span<const asio::const_buffer> buffers) {
+        if constexpr (requires { transport_->write_now(buffers); }) return transport_->write_now(buffers);
+        else return 0;
+    }
+
+    void write(std::span<const asio::const_buffer> buffers) {
         writing_ = true;
         auto done = [self = this->shared_from_this(), t = transport_](std::error_code error, std::size_t n) {
             self->on_written(error, n);
         };
-        transport_->async_write(std::span<const asio::const_buffer>(buffers_), std::move(done));
+        transport_->async_write(buffers, std::move(done));
     }
 
     void on_written(std::error_code error, std::size_t n) {
@@ -341,6 +365,11 @@ private:
         writing_ = false;
         if (closing_) return closed_when_idle();
         if (error) return close(error);
+        written(n);
+        flush();
+    }
+
+    void written(std::size_t n) {
         if (is_traced()) [[unlikely]]
             trace_.written(session_.output(), n, session_.version(),
                            [this](std::string_view packet) { trace_packet(true, packet); });
@@ -350,7 +379,6 @@ private:
             stalled_ = false;
             take_what_is_there();
         }
-        flush();
     }
 
     // Bytes that a pending handler may still use are not given up before it has ended.

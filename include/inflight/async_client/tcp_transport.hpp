@@ -18,6 +18,8 @@ namespace inflight {
 ///   async_open(broker, opening, void(error_code))   resolves, connects, shakes hands
 ///   async_read(void(error_code, string_view))       some bytes, good during the call only
 ///   async_write(buffers, void(error_code, size_t))  some of the bytes, which stay where they are meanwhile
+///   write_now(buffers)                              may be missing: what can be written without waiting; 0,
+///                                                   also of an error, has async_write() asked
 ///   shutdown()                                      no more writing; the peer reads an end of file
 ///   close()                                         ends everything, pending handlers get an error
 /// It also says which clock and timer go with it.
@@ -67,6 +69,12 @@ public:
     template <class Buffers, class Handler>
     void async_write(const Buffers& buffers, Handler handler) {
         socket_.async_write_some(buffers, in(writing_, std::move(handler)));
+    }
+
+    template <class Buffers>
+    std::size_t write_now(const Buffers& buffers) {
+        std::error_code would_block_or_worse;
+        return socket_.write_some(buffers, would_block_or_worse);
     }
 
     void shutdown() {
