@@ -105,9 +105,11 @@ private:
         detail::happy_eyeballs::listener tell;
         if (how.tell)
             tell = [tell_user = std::move(how.tell)](const auto& address, std::error_code error) {
-                tell_user({.step = error ? connection_step::address_failed : connection_step::connecting,
-                           .address = text_of(address),
-                           .error = error});
+                connection_event e; // GCC 12 warns of a braced one: it may be used uninitialized, it says.
+                e.step = error ? connection_step::address_failed : connection_step::connecting;
+                e.address = text_of(address);
+                e.error = error;
+                tell_user(e);
             };
         const auto c = std::make_shared<detail::happy_eyeballs>(socket_.get_executor(), std::move(all),
                                                                 how.address_delay, std::move(tell));
