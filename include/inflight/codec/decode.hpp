@@ -80,11 +80,16 @@ struct decoder : visitor_base {
     [[gnu::always_inline]] void properties(properties_view<Where>& props) {
         const std::size_t size = in.varint();
         if (size == 0) return; // As a rule.
-        props = properties_view<Where>(checked(in.take(size), Where));
+        const std::string_view bytes = in.take(size);
+        if (const errc bad = check_properties(bytes, Where); bad != errc::none) in.fail(bad);
+        if (in.ok()) props = properties_view<Where>(bytes);
     }
     template <packet_type Where>
     [[gnu::always_inline]] void reason_tail(reason_code& code, properties_view<Where>& props) {
-        if (!in.at_end()) props = properties_view<Where>(reason_tail(code)); // Both may be left out.
+        if (in.at_end()) return; // Both may be left out.
+        decoder slow = *this;    // So that this one can stay in registers.
+        props = properties_view<Where>(slow.read_reason_tail(code));
+        in = slow.in;
     }
     template <class T>
     bool present(std::optional<T>& field, bool flag) {
@@ -100,16 +105,13 @@ struct decoder : visitor_base {
     }
 
 private:
-    // Properties that are good, else none. These two do not depend on the packet's type, and are rare.
-    [[gnu::noinline]] std::string_view checked(std::string_view bytes, packet_type where) {
-        if (const errc bad = check_properties(bytes, where); bad != errc::none) in.fail(bad);
-        return in.ok() ? bytes : std::string_view{};
-    }
-    [[gnu::noinline]] std::string_view reason_tail(reason_code& code) {
+    // This does not depend on the packet's type, and is rare.
+    [[gnu::noinline]] std::string_view read_reason_tail(reason_code& code) {
         reason("", code);
         if (in.at_end() && type != packet_type::auth) return {}; // [v5:MQTT-2.2.2-1]
-        const std::size_t size = in.varint();
-        return size == 0 ? std::string_view{} : checked(in.take(size), type);
+        const std::string_view bytes = in.take(in.varint());
+        if (const errc bad = check_properties(bytes, type); bad != errc::none) in.fail(bad);
+        return in.ok() ? bytes : std::string_view{};
     }
 };
 

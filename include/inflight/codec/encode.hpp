@@ -84,7 +84,11 @@ struct measurer : visitor_base {
     template <packet_type Where>
     void properties(properties_view<Where> props) { // [v5:MQTT-2.2.2-1]
         size += 1;
-        if (!props.empty()) properties(props.bytes(), Where);
+        if (props.empty()) return; // As a rule.
+        const std::string_view bytes = props.bytes();
+        if (const errc bad = check_properties(bytes, Where); bad != errc::none) refuse(bad);
+        require(bytes.size() <= wire::varint_max, errc::packet_too_large);
+        size += wire::varint_size(bytes.size()) - 1 + bytes.size();
     }
     template <packet_type Where>
     void reason_tail(reason_code code, properties_view<Where> props) {
@@ -103,12 +107,6 @@ struct measurer : visitor_base {
     }
 
 private:
-    // Beyond the one byte that says how many there are.
-    [[gnu::noinline]] void properties(std::string_view bytes, packet_type where) {
-        if (const errc bad = check_properties(bytes, where); bad != errc::none) refuse(bad);
-        require(bytes.size() <= wire::varint_max, errc::packet_too_large);
-        size += wire::varint_size(bytes.size()) - 1 + bytes.size();
-    }
     template <class... T>
     void flags_valid(bit_run<T>... runs) { require((is_valid(runs.value) && ...), errc::bad_enumerator); }
 };
