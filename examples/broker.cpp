@@ -19,7 +19,6 @@ struct broker_arguments {
     bool is_verbose = false;
 
     broker_arguments(int argc, char** argv) {
-        options.receive_maximum = 100; // Limits that clients have to mind.
         options.topic_alias_maximum = options.topic_aliases_to_clients = 16;
         for (int i = 1; i < argc; ++i) {
             const std::string_view name = argv[i];
@@ -31,7 +30,8 @@ struct broker_arguments {
             }
             const bool good =
                 (name == "--port" && set_port(value)) || (name == "--bind" && set_address(value)) ||
-                (name == "--keep-alive" && set_keep_alive(value));
+                (name == "--keep-alive" && set(options.server_keep_alive, value)) ||
+                (name == "--receive-maximum" && set(options.receive_maximum, value) && options.receive_maximum != 0);
             if (!good) {
                 std::cerr << "bad argument: " << name << ' ' << value << '\n';
                 usage(argv[0], EXIT_FAILURE);
@@ -48,6 +48,7 @@ private:
                "  --port NUMBER   where to listen (1883); 0: the system chooses\n"
                "  --bind ADDRESS  IPv4 or IPv6 (127.0.0.1, this machine only)\n"
                "  --keep-alive SECONDS  in place of what a 5.0 client asks for\n"
+               "  --receive-maximum NUMBER  of messages with QoS 1 and 2 that a 5.0 client may have in flight\n"
                "  --verbose       prints every packet, -> received and <- sent\n";
         std::exit(status);
     }
@@ -65,9 +66,11 @@ private:
         return port.has_value();
     }
 
-    bool set_keep_alive(std::string_view text) {
-        options.server_keep_alive = number(text);
-        return options.server_keep_alive.has_value();
+    template <class Option>
+    static bool set(Option& option, std::string_view text) {
+        const auto value = number(text);
+        if (value) option = *value;
+        return value.has_value();
     }
 
     bool set_address(std::string_view text) {

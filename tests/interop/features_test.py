@@ -87,7 +87,7 @@ class Features(unittest.TestCase):
 
     def test_our_own_broker_has_everything(self):
         for version in VERSIONS:
-            with Embedded("--keep-alive", 30) as broker:
+            with Embedded("--keep-alive", 30, "--receive-maximum", 100) as broker:
                 self.check(broker, version)
 
     def test_mosquitto(self):
