@@ -216,7 +216,7 @@ TEST_CASE("codec: every error is worth another attempt or not, but those after w
         CHECK((judged(one.code) == '-') == !is_refusal(one.code));
     }
     for (const errc fatal : {errc::topic_wildcard, errc::filter_invalid, errc::packet_too_large, errc::shutting_down,
-                             errc::would_deadlock, errc::empty_client_id})
+                             errc::would_deadlock, errc::empty_client_id, errc::session_expiry_zero})
         CHECK(judged(fatal) == 'f');
     for (const errc transient : {errc::connection_lost, errc::keep_alive_timeout, errc::ack_timeout, errc::connect_timeout,
                                  errc::queue_full, errc::not_connected, errc::session_lost, errc::truncated})

@@ -44,6 +44,7 @@ constexpr judgement judge(errc code) {
         case errc::wildcards_not_supported:
         case errc::shared_not_supported:
         case errc::subscription_identifiers_not_supported:
+        case errc::session_expiry_zero:
         case errc::no_authentication_method:
         case errc::no_authenticator:
         case errc::message_expired:
