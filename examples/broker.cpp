@@ -31,7 +31,8 @@ struct broker_arguments {
             const bool good =
                 (name == "--port" && set_port(value)) || (name == "--bind" && set_address(value)) ||
                 (name == "--keep-alive" && set(options.server_keep_alive, value)) ||
-                (name == "--receive-maximum" && set(options.receive_maximum, value) && options.receive_maximum != 0);
+                (name == "--receive-maximum" && set(options.receive_maximum, value) &&
+                 options.receive_maximum != 0);
             if (!good) {
                 std::cerr << "bad argument: " << name << ' ' << value << '\n';
                 usage(argv[0], EXIT_FAILURE);
@@ -48,7 +49,7 @@ private:
                "  --port NUMBER   where to listen (1883); 0: the system chooses\n"
                "  --bind ADDRESS  IPv4 or IPv6 (127.0.0.1, this machine only)\n"
                "  --keep-alive SECONDS  in place of what a 5.0 client asks for\n"
-               "  --receive-maximum NUMBER  of messages with QoS 1 and 2 that a 5.0 client may have in flight\n"
+               "  --receive-maximum NUMBER  QoS 1 and 2 messages that a 5.0 client may have in flight\n"
                "  --verbose       prints every packet, -> received and <- sent\n";
         std::exit(status);
     }

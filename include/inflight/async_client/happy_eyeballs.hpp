@@ -43,9 +43,9 @@ public:
     /// An address is about to be tried (no error), or has failed.
     using listener = std::function<void(const endpoint&, std::error_code)>;
 
-    happy_eyeballs(asio::any_io_executor executor, endpoint_list all, std::chrono::milliseconds delay,
+    happy_eyeballs(const asio::any_io_executor& executor, endpoint_list all, std::chrono::milliseconds delay,
                    listener tell)
-        : timer_(std::move(executor)), all_(std::move(all)), delay_(delay), tell_(std::move(tell)) {}
+        : timer_(executor), all_(std::move(all)), delay_(delay), tell_(std::move(tell)) {}
 
     /// `done` is called once, later, unless abandon() comes first. There is one address at least.
     void start(handler done) {

@@ -9,6 +9,7 @@
 #include <inflight/async_client/router.hpp>
 
 #include <map>
+#include <random>
 
 namespace inflight::detail {
 
