@@ -78,18 +78,23 @@ private:
 
 using scram_digest = std::array<unsigned char, 32>; // Of SHA-256.
 
+// As OpenSSL wants them.
+inline const unsigned char* scram_bytes(std::string_view text) {
+    return reinterpret_cast<const unsigned char*>(text.data());
+}
+
 /// The five functions of RFC 5802 section 2.2. False: OpenSSL has failed.
 struct scram_math {
     static bool hmac(std::string_view key, std::string_view text, scram_digest& out) {
         unsigned size = 0;
-        return ::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes(text), text.size(),
+        return ::HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), scram_bytes(text), text.size(),
                       out.data(), &size) != nullptr;
     }
     static bool hash(std::string_view text, scram_digest& out) {
         return ::EVP_Digest(text.data(), text.size(), out.data(), nullptr, EVP_sha256(), nullptr) == 1;
     }
     static bool salted(std::string_view password, std::string_view salt, int iterations, scram_digest& out) {
-        return ::PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), bytes(salt),
+        return ::PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), scram_bytes(salt),
                                    static_cast<int>(salt.size()), iterations, EVP_sha256(),
                                    static_cast<int>(out.size()), out.data()) == 1;
     }
@@ -97,48 +102,28 @@ struct scram_math {
         return {reinterpret_cast<const char*>(d.data()), d.size()};
     }
     static void wipe(scram_digest& d) { OPENSSL_cleanse(d.data(), d.size()); }
-
-private:
-    static const unsigned char* bytes(std::string_view text) {
-        return reinterpret_cast<const unsigned char*>(text.data());
-    }
 };
 
 /// Base64 with padding, as RFC 5802 wants it: nothing else is taken.
 struct scram_base64 {
-    static constexpr std::string_view letters =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
     static std::string encode(std::string_view in) {
-        std::string out;
-        for (std::size_t i = 0; i < in.size(); i += 3) {
-            std::uint32_t three = 0;
-            for (std::size_t k = 0; k != 3; ++k)
-                three = three << 8 | (i + k < in.size() ? static_cast<unsigned char>(in[i + k]) : 0u);
-            for (std::size_t k = 0; k != 4; ++k)
-                out.push_back(i + k > in.size() ? '=' : letters[three >> (18 - 6 * k) & 63u]);
-        }
+        std::string out((in.size() + 2) / 3 * 4, '\0');
+        ::EVP_EncodeBlock(bytes(out), scram_bytes(in), static_cast<int>(in.size())); // And a zero behind it.
         return out;
     }
 
     static std::optional<std::string> decode(std::string_view in) {
         if (in.empty() || in.size() % 4 != 0) return std::nullopt;
-        const std::size_t padding = in.ends_with("==") ? 2 : in.ends_with('=') ? 1 : 0;
-        std::string out;
-        std::uint32_t bits = 0;
-        for (std::size_t i = 0; i != in.size(); ++i) {
-            const std::size_t value = i >= in.size() - padding ? 0 : letters.find(in[i]);
-            if (value == letters.npos) return std::nullopt;
-            bits = bits << 6 | static_cast<std::uint32_t>(value);
-            if (i % 4 != 3) continue;
-            for (const int shift : {16, 8, 0}) out.push_back(static_cast<char>(bits >> shift & 0xFFu));
-            bits = 0;
-        }
-        const std::string_view lost(out.data() + out.size() - padding, padding);
-        if (lost.find_first_not_of('\0') != lost.npos) return std::nullopt; // Bits that say nothing.
-        out.resize(out.size() - padding);
+        std::string out(in.size() / 4 * 3, '\0');
+        const int size = ::EVP_DecodeBlock(bytes(out), scram_bytes(in), static_cast<int>(in.size()));
+        if (size < 0) return std::nullopt;
+        out.resize(out.size() - (in.ends_with("==") ? 2 : in.ends_with('=') ? 1 : 0));
+        if (encode(out) != in) return std::nullopt; // OpenSSL takes blanks, stray padding and stray bits too.
         return out;
     }
+
+private:
+    static unsigned char* bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
 };
 
 } // namespace detail
