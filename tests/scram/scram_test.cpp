@@ -216,6 +216,14 @@ TEST_CASE("scram: Base64 goes both ways, whatever the length", "[scram]") {
     CHECK(detail::scram_base64::encode("foob") == "Zm9vYg==");
 }
 
+TEST_CASE("scram: Base64 with blanks, stray padding or stray bits is none", "[scram]") {
+    for (const std::string_view bad : {"", "Zm9", "Zm9vY", " m9v", "Zm9v\nA==", "Zm9v    ", "Z=9v", "Zg=A", "====", "Z===", "Zh==", "Zm9=",
+                                       "Zm-v", "Zm9v\xFF\xFF\xFF\xFF"}) {
+        CAPTURE(bad);
+        CHECK_FALSE(detail::scram_base64::decode(bad));
+    }
+}
+
 TEST_CASE("scram: no message of the broker's does harm, and none but the right one is believed", "[scram]") {
     std::mt19937 random(7);
     const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
