@@ -7,13 +7,11 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import os
-import shutil
 import unittest
 
-from brokers import Embedded, Mosquitto
-from programs import QOS, SOURCE_DIR, Program, main, npm_install, same, temporary_directory
+from brokers import Embedded, Mosquitto, npm_mqtt
+from programs import QOS, SOURCE_DIR, Program, main, same
 
-VERSION = "5.10.4"
 SCRIPT = pathlib.Path(__file__).with_name("mqttjs_partner.js")
 PARTNER = os.environ.get("INFLIGHT_PARTNER", SOURCE_DIR / "build/gcc/tests/interop/inflight_partner")
 
@@ -41,11 +39,7 @@ def parts(line):
 class Partners(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.directory = cls.enterClassContext(temporary_directory())
-        missing = npm_install(cls.directory, f"mqtt@{VERSION}")
-        if missing:
-            raise unittest.SkipTest(missing)
-        shutil.copy(SCRIPT, cls.directory)
+        cls.directory = npm_mqtt(cls, SCRIPT)
 
     def talk(self, broker):
         with Program(PARTNER, "--host", "127.0.0.1", "--port", broker.port, "--version", "5") as ours:

@@ -5,13 +5,11 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
-import shutil
 import unittest
 
-from brokers import Embedded
-from programs import VERSIONS, Program, main, npm_install, same, temporary_directory
+from brokers import Embedded, npm_mqtt
+from programs import VERSIONS, Program, main, same
 
-VERSION = "5.10.4"
 SCRIPT = pathlib.Path(__file__).with_name("mqttjs_clients.js")
 
 EACH = [*(f"QoS {qos} {what}" for qos in (0, 1, 2) for what in ("is granted", "passes")), "a retained message waits",
@@ -21,11 +19,7 @@ EACH = [*(f"QoS {qos} {what}" for qos in (0, 1, 2) for what in ("is granted", "p
 class MqttJs(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.directory = cls.enterClassContext(temporary_directory())
-        missing = npm_install(cls.directory, f"mqtt@{VERSION}")
-        if missing:
-            raise unittest.SkipTest(missing)
-        shutil.copy(SCRIPT, cls.directory)
+        cls.directory = npm_mqtt(cls, SCRIPT)
 
     def test_both_versions_every_qos_retained_messages_wills_and_sessions_work(self):
         with Embedded() as broker, Program("node", SCRIPT.name, broker.port, cwd=self.directory) as clients:

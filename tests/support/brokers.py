@@ -234,6 +234,21 @@ class Missing(unittest.SkipTest):
     """What a test needs is not there, and cannot be installed."""
 
 
+def install_for_node(directory, package, script):
+    """An npm package and `script`, which needs it, in one directory."""
+    missing = npm_install(directory, package)
+    if missing:
+        raise Missing(missing)
+    shutil.copy(script, directory)
+
+
+def npm_mqtt(test_case, script):
+    """A directory with the npm package mqtt, a client for Node.js, and `script`; for setUpClass."""
+    directory = test_case.enterClassContext(temporary_directory())
+    install_for_node(directory, "mqtt@5.10.4", script)
+    return directory
+
+
 class Aedes(Broker):
     """aedes, a broker for Node.js, which npm installs. Not durable; speaks 3.1.1 only."""
 
@@ -241,10 +256,7 @@ class Aedes(Broker):
     script = pathlib.Path(__file__).parents[1] / "interop/aedes_broker.js"
 
     def start(self):
-        missing = npm_install(self.directory, self.package.replace(" ", "@"))
-        if missing:
-            raise Missing(missing)
-        shutil.copy(self.script, self.directory)
+        install_for_node(self.directory, self.package.replace(" ", "@"), self.script)
         self.program = Program("node", self.script.name, cwd=self.directory)
         self.program.wait_line(lambda line: line.startswith("port "))
         self.port = int(self.program.out[0].split()[1])
