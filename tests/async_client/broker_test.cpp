@@ -1,6 +1,7 @@
 // Several brokers: in which order they are tried, which one has the session, and where they send their clients. Servers
 // and network in memory, on virtual time.
 #include "support/catch.hpp"
+#include "support/options_for.hpp"
 
 #include <inflight/async_client/redirect.hpp>
 #include <inflight/testing/memory_transport.hpp>
@@ -19,7 +20,7 @@ using names = std::vector<std::string>;
 /// Servers by their names, and one client.
 struct world {
     network net{};
-    client_options options{};
+    client_options options = options_for("c");
     std::optional<memory_client> client{};
     std::error_code error{};
     connect_result result{};
@@ -27,9 +28,6 @@ struct world {
     names steps{};
 
     explicit world(const names& servers) {
-        options.client_id = "c";
-        options.version = v5;
-        options.seed = 1;
         options.brokers.clear();
         for (const std::string& name : servers) {
             net.add_server(name);

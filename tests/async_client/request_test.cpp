@@ -1,5 +1,6 @@
 // Request and response, against the test kit's server.
 #include "support/async_fixture.hpp"
+#include "support/options_for.hpp"
 
 #include <inflight/async_client/request.hpp>
 #include <inflight/testing/memory_transport.hpp>
@@ -10,14 +11,6 @@
 namespace {
 
 using testing::memory_client;
-
-client_options options_for(std::string_view id, protocol_version version = v5) {
-    client_options o;
-    o.client_id = id;
-    o.version = version;
-    o.seed = 1;
-    return o;
-}
 
 /// A server, who asks, and who answers, in three ways: at once, in the opposite order, and never.
 struct world {

@@ -1,5 +1,6 @@
 // What a client counts, and what it shows of its packets. Server and network in memory, on virtual time.
 #include "support/catch.hpp"
+#include "support/options_for.hpp"
 
 #include <inflight/testing/memory_transport.hpp>
 
@@ -14,14 +15,10 @@ constexpr auto v5 = protocol_version::v5;
 
 struct world {
     network net{};
-    client_options options{};
+    client_options options;
     std::optional<memory_client> client{};
 
-    explicit world(protocol_version version = v5) {
-        options.client_id = "c";
-        options.version = version;
-        options.seed = 1;
-    }
+    explicit world(protocol_version version = v5) : options(options_for("c", version)) {}
     void connect() {
         if (!client) client.emplace(net.context(), options);
         client->async_connect([](auto...) {});

@@ -1,4 +1,5 @@
 // What a client is asked for by mistake.
+#include "support/options_for.hpp"
 #include "support/wrong_use.hpp"
 
 #include <inflight/testing/memory_transport.hpp>
@@ -13,19 +14,11 @@ namespace {
 constexpr auto v3 = protocol_version::v3_1_1;
 constexpr auto v5 = protocol_version::v5;
 
-client_options named(std::string id, protocol_version version = v5) {
-    client_options o;
-    o.client_id = std::move(id);
-    o.version = version;
-    o.seed = 1;
-    return o;
-}
-
 struct fixture {
     testing::network net;
     testing::memory_client client;
 
-    explicit fixture(testing::server_options limits = {}, client_options o = named("c"))
+    explicit fixture(testing::server_options limits = {}, client_options o = options_for("c"))
         : net(std::move(limits)), client(net.context(), std::move(o)) {}
 
     // The error with which an operation completes without time passing, if it does.
@@ -75,7 +68,7 @@ TEST_CASE("async client: each wrong use has an error of its own, at once, and th
 
 TEST_CASE("async client: options that no broker can accept are refused without a connection", "[async_client][v5:MQTT-3.1.3-11]") {
     wrong_use::distinct errors;
-    client_options will = named("w"), nameless = named("");
+    client_options will = options_for("w"), nameless = options_for("");
     will.will = will_message("a/#", "x");
     nameless.keep_session_for(60s);
     for (const auto& [options, error] : {std::pair(will, errc::will_topic_invalid), {nameless, errc::client_id_missing}}) {
@@ -87,7 +80,7 @@ TEST_CASE("async client: options that no broker can accept are refused without a
 
 TEST_CASE("async client: what cannot be acknowledged says why", "[async_client]") {
     const auto version = GENERATE(v3, v5);
-    client_options o = named("c", version);
+    client_options o = options_for("c", version);
     o.manual_ack = true;
     fixture f({}, o);
     REQUIRE_FALSE(f.connect(f.client));

@@ -1,5 +1,6 @@
 // Clients over a network in memory, on virtual time.
 #include "support/catch.hpp"
+#include "support/options_for.hpp"
 
 #include <inflight/testing/memory_transport.hpp>
 
@@ -13,14 +14,6 @@ namespace {
 
 constexpr auto v3 = protocol_version::v3_1_1;
 constexpr auto v5 = protocol_version::v5;
-
-client_options options_for(std::string id, protocol_version version = v5) {
-    client_options o;
-    o.client_id = std::move(id);
-    o.version = version;
-    o.seed = 1;
-    return o;
-}
 
 /// What an operation ended with.
 struct outcome {
