@@ -35,16 +35,19 @@ struct acceptances {
         };
     }
     std::size_t count() const { return all.now().size(); }
-    mosquitto_process& latest(mosquitto_process& a, mosquitto_process& b) const {
-        return all.now().back().where.port == a.port() ? a : b;
-    }
-    /// Checks the change that followed `killed`, and forgets nothing.
-    void check(std::size_t nth, clock::time_point killed) const {
+    /// Kills the broker that has the client, and checks the change that follows; then it is there again.
+    template <class Run>
+    void change(std::size_t nth, mosquitto_process& a, mosquitto_process& b, Run&& run_until) const {
+        mosquitto_process& dying = all.now().back().where.port == a.port() ? a : b;
+        dying.kill();
+        const auto killed = clock::now();
+        run_until([&] { return count() > nth; });
         const auto list = all.now();
         REQUIRE(list.size() == nth + 1); // Every change is one: none was undone.
         CHECK(list[nth].where != list[nth - 1].where);
         CHECK(list[nth].time - killed < longest_change);
         std::cout << "change " << nth << ": " << seconds(list[nth].time - killed) << " s" << std::endl;
+        dying.start();
     }
 };
 
@@ -91,12 +94,7 @@ TEST_CASE("failover: of two brokers killed by turns under load one acknowledges 
         const auto steady = clock::now() + 700ms; // Longer than stable_after.
         const std::size_t before = completed;
         run_until([&] { return clock::now() >= steady && completed > before; });
-        mosquitto_process& dying = accepted.latest(a, b);
-        dying.kill();
-        const auto killed = clock::now();
-        run_until([&] { return accepted.count() > nth; });
-        accepted.check(nth, killed);
-        dying.start();
+        accepted.change(nth, a, b, run_until);
     }
     REQUIRE(outcomes.size() >= changes * 700 * rate / 1000);
     std::optional<std::size_t> left;
@@ -140,12 +138,7 @@ TEST_CASE("failover: the paho-shaped client changes its broker as well, and disc
     for (unsigned nth = 1; nth <= 2; ++nth) {
         const auto steady = clock::now() + 700ms;
         run_until([&] { return clock::now() >= steady; });
-        mosquitto_process& dying = accepted.latest(a, b);
-        dying.kill();
-        const auto killed = clock::now();
-        run_until([&] { return accepted.count() > nth; });
-        accepted.check(nth, killed);
-        dying.start();
+        accepted.change(nth, a, b, run_until);
     }
     const auto end = c.disconnect(patience);
     CHECK_FALSE(end.error);
