@@ -146,13 +146,15 @@ private:
         if (more & 64) props.set<property_id::authentication_data>("yes");
         p.props = props;
         const bool is_first = !c.has_connect && c.is_clean;
-        if (is_first && c.version == protocol_version::v5) {
-            c.receive_maximum = props.get<property_id::receive_maximum>().value_or(65'535);
-            c.maximum_packet_size = props.get<property_id::maximum_packet_size>().value_or(wire::packet_max);
-            c.topic_alias_maximum = props.get<property_id::topic_alias_maximum>().value_or(0);
+        if (!say(c, p)) { // It cannot be encoded, and the server has seen nothing of it.
+            c.is_clean = false;
+            return;
         }
         c.has_connect = true;
-        if (!say(c, p)) c.is_clean = false;
+        if (!is_first || c.version != protocol_version::v5) return;
+        c.receive_maximum = props.get<property_id::receive_maximum>().value_or(65'535);
+        c.maximum_packet_size = props.get<property_id::maximum_packet_size>().value_or(wire::packet_max);
+        c.topic_alias_maximum = props.get<property_id::topic_alias_maximum>().value_or(0);
     }
 
     std::string_view name() {
