@@ -1,6 +1,6 @@
 # The rules of headers: direction of includes, what codec and session may know, lengths. See rules.sh.
 BEGIN {
-    rank["codec"] = 1; rank["session"] = 2; rank["testing"] = 2; rank["async_client"] = 3; rank["client"] = 4
+    rank["codec"] = 1; rank["session"] = 2; rank["testing"] = 2; rank["transport"] = 2; rank["async_client"] = 3; rank["client"] = 4
     no_io = "^(asio([./].*)?|thread|mutex|shared_mutex|condition_variable|future|semaphore|latch|barrier|stop_token" \
         "|iostream|fstream|filesystem|ctime|random|syncstream|cstdio|sys/.*|unistd[.]h|netinet/.*)$"
 }

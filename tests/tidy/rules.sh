@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # rules.sh ROOT: the rules of this code that need no compiler. One line per breach; fails if there is any.
 #
-#   headers    include downwards only: codec < session < async_client < client; these know no opt-in part
+#   headers    include downwards only: codec < session, transport < async_client < client; these know no
+#              opt-in part
 #              codec, session and the test kit without its Asio parts know no Asio, thread, file or clock
 #              #pragma once; fewer than 600 lines; functions of fewer than 70
 #   all code   ASCII, no tabs, no blanks at line ends, 110 columns (tests 140, tables more), no leftovers

@@ -2,19 +2,15 @@
 // authentication.
 #pragma once
 
+#include <inflight/transport/address.hpp>
+
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
 
 namespace inflight {
-
-struct credentials {
-    std::optional<std::string> user_name{};
-    std::optional<std::string> password{}; // 3.1.1: only with a user name.
-};
 
 /// Takes the answer: once, at once or later, from any thread. What comes after its attempt to connect has
 /// ended, or a second time, is ignored.

@@ -3,15 +3,9 @@
 
 #include <inflight/codec/error_condition.hpp>
 #include <inflight/session/options.hpp>
+#include <inflight/transport/address.hpp>
 
 namespace inflight {
-
-/// Where a broker listens. `host` is a name, or an IPv4 or IPv6 literal, the latter with or without brackets.
-struct broker {
-    std::string host = "localhost";
-    std::uint16_t port = 1883;
-    friend bool operator==(const broker&, const broker&) = default;
-};
 
 enum class connection_step : std::uint8_t {
     resolving,      // The host's name is looked up.
