@@ -245,3 +245,21 @@ TEST_CASE("codec: the system's errors are judged too, and Asio's by the name of 
     CHECK(std::error_code() != error_condition::fatal);
     CHECK(std::error_code() != error_condition::transient);
 }
+
+TEST_CASE("codec: a category of somebody else's judges its own errors, and what it does not judge is transient", "[codec]") {
+    static const struct final : std::error_category {
+        const char* name() const noexcept override { return "other"; }
+        std::string message(int) const override { return "other"; }
+        std::error_condition default_error_condition(int code) const noexcept override {
+            if (code == 1) return make_error_condition(error_condition::fatal);
+            if (code == 2) return make_error_condition(error_condition::transient);
+            return {code, *this};
+        }
+    } other;
+    CHECK(std::error_code(1, other) == error_condition::fatal);
+    CHECK(std::error_code(1, other) != error_condition::transient);
+    CHECK(std::error_code(2, other) == error_condition::transient);
+    CHECK(std::error_code(2, other) != error_condition::fatal);
+    CHECK(std::error_code(3, other) == error_condition::transient);
+    CHECK(std::error_code(3, other) != error_condition::fatal);
+}

@@ -1,7 +1,8 @@
 // inflight/codec/error_condition.hpp - whether it is of any use to try again.
 //
 // One judgement for every error code that a client hands out: its own, those of the broker, the system's and
-// the resolver's. The clients themselves go by it when they decide whether to connect again.
+// the resolver's. The clients themselves go by it when they decide whether to connect again. Categories of
+// opt-in parts, and of users, judge their own errors: by default_error_condition().
 #pragma once
 
 #include <inflight/codec/error.hpp>
@@ -16,6 +17,8 @@ enum class error_condition {
                // credentials, the broker.
     transient, // The same later may succeed. All that is not known to be fatal.
 };
+
+inline std::error_condition make_error_condition(error_condition c);
 
 namespace detail {
 
@@ -112,6 +115,9 @@ inline judgement judge_system(std::error_code error) {
 inline judgement judge(std::error_code error) {
     if (error.category() == protocol_category()) return judge(static_cast<errc>(error.value()));
     if (error.category() == reason_category()) return judge(static_cast<reason_code>(error.value()));
+    const std::error_condition own = error.default_error_condition();
+    if (own == make_error_condition(error_condition::fatal)) return judgement::fatal;
+    if (own == make_error_condition(error_condition::transient)) return judgement::transient;
     return judge_system(error);
 }
 
