@@ -129,16 +129,19 @@ public:
         });
         return n;
     }
-    /// The fields of that name, each of them a list with commas, name it.
-    bool has_element(std::string_view name, std::string_view element) const {
-        bool is_there = false;
+    /// Calls `take` with each element of the fields of that name, each of them a list with commas.
+    template <class Take> void for_each_element(std::string_view name, Take take) const {
         for_each_field([&](std::string_view n, std::string_view v) {
             while (equals_ignoring_case(n, name) && !v.empty()) {
                 const std::size_t comma = std::min(v.find(','), v.size());
-                is_there |= equals_ignoring_case(trimmed(v.substr(0, comma)), element);
+                take(trimmed(v.substr(0, comma)));
                 v.remove_prefix(std::min(comma + 1, v.size()));
             }
         });
+    }
+    bool has_element(std::string_view name, std::string_view element) const {
+        bool is_there = false;
+        for_each_element(name, [&](std::string_view e) { is_there |= equals_ignoring_case(e, element); });
         return is_there;
     }
 
