@@ -227,6 +227,21 @@ TEST_CASE("brokers: while it drains a client may change to another broker, and n
     CHECK(w.server("b").counters().received(packet_type::disconnect) == (has_other ? 1u : 0u));
 }
 
+TEST_CASE("async_client: with retry_first_connection off each broker is tried once, at once", "[async_client]") {
+    const bool has_one = GENERATE(true, false);
+    world w({"a", "b", "c"});
+    w.options.retry_first_connection = false;
+    w.net.set_link("a", link_state::down);
+    w.net.set_link("b", link_state::down);
+    if (!has_one) w.net.set_link("c", link_state::down);
+    const auto begin = w.net.now();
+    w.connect();
+    REQUIRE(w.wait());
+    CHECK(w.net.now() == begin);
+    CHECK(w.error == (has_one ? std::error_code{} : make_error_code(asio::error::connection_refused)));
+    CHECK(w.where() == (has_one ? "c" : ""));
+}
+
 // Redirections.
 
 TEST_CASE("redirect: by default none is followed, and the broker's code and reference are told", "[async_client][v5:U5-28]") {
@@ -332,7 +347,7 @@ TEST_CASE("redirect: servers that refer to one another are left after so many re
 
 TEST_CASE("redirect: a reference that cannot be read is an error of its own, and the list goes on", "[async_client]") {
     const bool gives_up = GENERATE(true, false);
-    world w({"a", "b"});
+    world w(gives_up ? names{"a"} : names{"a", "b"});
     w.refers("a", GENERATE("", "a:", "http://b"));
     w.options.max_redirects = 1;
     w.options.retry_first_connection = !gives_up;

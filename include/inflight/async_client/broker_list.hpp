@@ -14,6 +14,8 @@ public:
     explicit broker_list(std::vector<broker>& list) : list_(list) {}
 
     const broker& current() const { return detour_.empty() ? list_[at_] : detour_.front(); }
+    /// Since begin() not every broker of the list has had its turn, the current one counted.
+    bool has_untried() const { return detour_.size() > 1 || turns_ < list_.size(); }
     /// There is more than one way to go.
     bool has_others() const { return list_.size() + detour_.size() > 1; }
     /// The last CONNACK came from another one than the one that is next.
@@ -33,6 +35,7 @@ public:
     void begin(broker_order order, Random& random) {
         detour_.clear();
         hops_ = 0;
+        turns_ = 1;
         if (order != broker_order::random) return;
         std::shuffle(list_.begin(), list_.end(), random);
         at_ = 0;
@@ -50,7 +53,9 @@ public:
     /// The current one cannot be had, or is lost.
     void advance() {
         if (!detour_.empty()) detour_.erase(detour_.begin());
-        if (detour_.empty()) at_ = (at_ + 1) % list_.size();
+        if (!detour_.empty()) return;
+        at_ = (at_ + 1) % list_.size();
+        ++turns_;
     }
 
     /// The current one sends us to these, of which there is one at least.
@@ -70,6 +75,7 @@ private:
     std::optional<broker> holder_{};
     std::size_t at_ = 0;
     std::size_t hops_ = 0;
+    std::size_t turns_ = 0; // Of brokers of the list, since begin().
 };
 
 } // namespace inflight::detail

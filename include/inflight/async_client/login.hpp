@@ -64,7 +64,7 @@ protected:
 
     /// The user has asked for what 3.1.1 has not got: there is no falling back.
     bool needs_v5() const {
-        return this->options_.connect_properties.has(property_id::authentication_method);
+        return this->session_.options().connect_properties.has(property_id::authentication_method);
     }
 
     bool has_to_ask() const { return this->options_.credentials || this->options_.authentication; }

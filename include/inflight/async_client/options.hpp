@@ -82,7 +82,8 @@ struct packet_event {
     time_point time{};
 };
 
-struct client_options : session_options {
+/// What is known of brokers and connections, beside the session.
+struct connection_options {
     /// When one cannot be reached, refuses or is lost, the next one is tried. Going to another one begins the
     /// session anew there (Clean Start 1, subscriptions renewed, messages published again), unless they share
     /// sessions, as the nodes of a cluster do.
@@ -121,7 +122,8 @@ struct client_options : session_options {
     std::chrono::milliseconds max_reconnect_delay{120'000};
     /// The wait starts over only after a connection has lasted this long.
     std::chrono::milliseconds stable_after{10'000};
-    /// False: a first connection that fails is final.
+    /// False: a first connection that fails is final; of several brokers each is tried once, without a wait in
+    /// between.
     bool retry_first_connection = true;
     /// Asked when the broker refuses for a reason that a repetition will not cure (bad credentials, banned
     /// ...) or says that another client took the session over; true tries again all the same. Runs with the
@@ -153,7 +155,9 @@ struct client_options : session_options {
 
     /// Seed of the jitter and of a generated client identifier. Empty: a random one.
     std::optional<std::uint64_t> seed{};
+};
 
+struct client_options : session_options, connection_options {
     /// The session outlives the process: it is resumed from the first connect on and not ended by
     /// disconnecting. Needs a client_id. 5.0: the broker keeps it for `expiry`, rounded down to seconds, when
     /// the connection is gone.

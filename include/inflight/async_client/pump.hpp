@@ -33,13 +33,12 @@ public:
     pump(asio::any_io_executor executor, client_options options, Store store)
         : executor_(std::move(executor)),
           completions_(std::make_shared<completion_queue<Mutex>>(executor_)),
-          options_(std::move(options)),
-          session_(options_, std::move(store)),
+          options_(static_cast<connection_options&&>(options)),
+          session_(static_cast<session_options&&>(options), std::move(store)),
           inbound_(options_.max_inbound_messages, options_.max_inbound_bytes), session_timer_(executor_) {}
     virtual ~pump() = default;
 
     const asio::any_io_executor& executor() const { return executor_; }
-    const client_options& options() const { return options_; }
     void set_observer(observer* o) { observer_ = o; }
 
     /// From now on messages go to `handler`, those that wait first; an empty one ends that.
@@ -168,7 +167,7 @@ protected:
     Mutex mutex_{};
     asio::any_io_executor executor_;
     const std::shared_ptr<completion_queue<Mutex>> completions_;
-    client_options options_;
+    connection_options options_;
     client_session<Store> session_;
     observer* observer_ = nullptr;
     std::shared_ptr<Transport> transport_{};

@@ -70,7 +70,7 @@ public:
         if (topic_ != wanted_topic() && state_ == state::ready) state_ = state::none;
         if (session_present || state_ != state::ready) return;
         state_ = state::none;
-        if (open_.empty() || core_.options_.resubscribe) return;
+        if (open_.empty() || core_.session_.options().resubscribe) return;
         state_ = state::subscribing;
         core_.post([this] { subscribe(); });
     }

@@ -86,17 +86,23 @@ public:
         if (stopping_ != stopping::no) return;
         stopping_ = stopping::draining;
         is_leaving_ = true;
-        goodbye_ = std::make_unique<disconnect_options>(std::move(how));
+        goodbye_ = std::make_unique<goodbye>(std::move(how), this->executor_);
         this->post([this] {
             const lock_type l(this->mutex_);
             if (state_ == state::shut_down) return;
             if (stopping_ != stopping::draining) return; // The last answer came in between.
             this->acknowledge_taken();
-            set_drain_timer(goodbye_->drain.value_or(this->options_.drain_timeout));
+            set_drain_timer(goodbye_->how.drain.value_or(this->options_.drain_timeout));
             if (!this->session_.is_connected() && is_drained()) return on_drain_timeout();
             this->step([] {});
             this->schedule_flush();
         });
+    }
+
+    /// What speaks against disconnecting like this, if anything.
+    errc wrong_goodbye(const disconnect_options& how) {
+        const lock_type lock(this->mutex_);
+        return check(how, this->session_.options());
     }
 
     /// Drops the connection, if there is one, and connects anew at once.
@@ -134,7 +140,7 @@ public:
         asio::dispatch(this->executor_, this->make_task([this] {
             const lock_type l(this->mutex_);
             attempt_timer_.cancel();
-            drain_timer_.cancel();
+            goodbye_.reset();
             if (opening_) opening_->close();
             opening_.reset();
             this->close(errc::shutting_down);
@@ -166,7 +172,7 @@ private:
 
     supervisor(asio::any_io_executor executor, client_options options, Store store, int)
         : base(std::move(executor), std::move(options), std::move(store)), attempt_timer_(this->executor_),
-          drain_timer_(this->executor_), random_(static_cast<std::uint32_t>(*this->options_.seed)) {
+          random_(static_cast<std::uint32_t>(*this->options_.seed)) {
         backoff_.configure(this->options_.reconnect_delay, this->options_.max_reconnect_delay);
         this->preferred_ = this->options_.version.value_or(protocol_version::v5);
     }
@@ -209,9 +215,7 @@ private:
         state_ = state::opening;
         this->session_.server_changed(is_elsewhere());
         const std::uint64_t attempt = ++attempt_;
-        last_ = {};
-        last_.version = this->preferred_;
-        last_words_.clear();
+        said_.reset();
         version_refused_ = is_connect_bad_ = false;
         arm(this->options_.connect_timeout, [this, attempt] { on_attempt_timeout(attempt); });
         if (!this->has_to_ask()) return open();
@@ -287,49 +291,59 @@ private:
         tell_step(connection_step::accepted);
         agreed_version_ = e.version;
         this->preferred_ = e.version;
-        last_ = {};
-        last_.version = e.version;
-        last_.session_present = e.session_present;
-        last_.session_lost = e.session_lost;
-        last_.limits = this->session_.limits();
-        keep_words(e.connack->props);
-        if (this->observer_) this->observer_->on_connected(last_);
-        this->call(this->options_.on_connected, last_);
-        connecting_.complete_all({}, last_);
+        connect_result result{.version = e.version,
+                              .session_present = e.session_present,
+                              .session_lost = e.session_lost,
+                              .limits = this->session_.limits(),
+                              .props = properties<packet_type::connack>(e.connack->props)};
+        keep_text(result, e.connack->props);
+        if (this->observer_) this->observer_->on_connected(result);
+        this->call(this->options_.on_connected, result);
+        connecting_.complete_all({}, result);
+        said_.reset();
     }
 
     void on_refusal(const event::refused& e) override {
-        last_.error = e.connack->reason;
-        last_.reason = e.connack->reason;
-        last_.version = e.version;
+        connect_result& last = said().result;
+        last.error = e.connack->reason;
+        last.reason = e.connack->reason;
+        last.version = e.version;
+        last.return_code = connack_byte(e.connack->reason, e.version);
+        last.props = properties<packet_type::connack>(e.connack->props);
+        keep_text(last, e.connack->props);
         version_refused_ = e.version_refused;
-        last_.return_code = connack_byte(e.connack->reason, e.version);
-        keep_words(e.connack->props);
-        tell_step(connection_step::refused, last_.error);
+        tell_step(connection_step::refused, last.error);
     }
 
     void on_server_disconnect(const event::disconnected& e) override {
-        last_.error = e.packet->reason == reason_code::success ? make_error_code(errc::server_disconnected)
-                                                               : make_error_code(e.packet->reason);
-        last_.reason = e.packet->reason;
-        keep_words(e.packet->props);
+        connect_result& last = said().result;
+        last.error = e.packet->reason == reason_code::success ? make_error_code(errc::server_disconnected)
+                                                              : make_error_code(e.packet->reason);
+        last.reason = e.packet->reason;
+        said().last_words = properties<packet_type::disconnect>(e.packet->props);
+        keep_text(last, e.packet->props);
     }
 
-    void on_login_failed(std::error_code error) override { last_.error = error; }
+    void on_login_failed(std::error_code error) override { said().result.error = error; }
 
-    void keep_words(properties_view<packet_type::connack> props) {
-        last_.props = properties<packet_type::connack>(props);
-        keep_text(props);
-    }
-    void keep_words(properties_view<packet_type::disconnect> props) {
-        last_words_ = properties<packet_type::disconnect>(props);
-        keep_text(props);
-    }
     template <class Properties>
-    void keep_text(Properties props) {
-        if (const auto text = props.template get<property_id::reason_string>()) last_.reason_string = *text;
+    static void keep_text(connect_result& result, Properties props) {
+        if (const auto text = props.template get<property_id::reason_string>()) result.reason_string = *text;
         if (const auto list = props.template get<property_id::server_reference>())
-            last_.server_reference = *list; // [v5:U5-28]
+            result.server_reference = *list; // [v5:U5-28]
+    }
+
+    // What has been said and done about this attempt, or this connection: nothing, as a rule, while it stands.
+    struct conversation {
+        connect_result result{};
+        properties<packet_type::disconnect> last_words{}; // In the broker's DISCONNECT.
+    };
+    conversation& said() {
+        if (!said_) {
+            said_ = std::make_unique<conversation>();
+            said_->result.version = this->preferred_;
+        }
+        return *said_;
     }
 
     void on_step() override {
@@ -377,9 +391,9 @@ private:
             brokers_.forget_hops();
         }
         connected_at_.reset();
-        if (last_.error) error = last_.error; // What the broker said says more.
+        if (said().result.error) error = said().result.error; // What the broker said says more.
         if (!error) error = errc::connection_lost;
-        last_.error = error;
+        said().result.error = error;
 
         if (stopping_ == stopping::saying_goodbye) return stop_connecting({}, had_connack);
         this->end_login(error);
@@ -390,8 +404,9 @@ private:
     }
 
     void retry_or_stop(bool had_connack) {
-        const std::error_code error = last_.error;
-        const bool gives_up = !was_connected_ && !this->options_.retry_first_connection;
+        const std::error_code error = said().result.error;
+        const bool is_first = !was_connected_ && !this->options_.retry_first_connection;
+        const bool gives_up = is_first && !brokers_.has_untried();
         const bool fatal = is_fatal(error, had_connack);
         if (gives_up || (fatal && !this->options_.retry_after_refusal))
             return stop_connecting(error, had_connack);
@@ -420,14 +435,15 @@ private:
         });
     }
 
-    bool may_be_redirected(std::error_code error) const {
-        return this->options_.max_redirects != 0 && names_other_server(last_.reason) && error == last_.reason;
+    bool may_be_redirected(std::error_code error) {
+        const reason_code reason = said().result.reason;
+        return this->options_.max_redirects != 0 && names_other_server(reason) && error == reason;
     }
 
     void ask_where_to(bool had_connack) {
-        const auto to = parse_server_reference(last_.server_reference, brokers_.current().port);
+        const auto to = parse_server_reference(said().result.server_reference, brokers_.current().port);
         if (!to || brokers_.hops() >= this->options_.max_redirects) {
-            last_.error = to ? errc::too_many_redirects : to.error();
+            said().result.error = to ? errc::too_many_redirects : to.error();
             return retry_or_stop(had_connack);
         }
         if (!this->options_.accept_redirect) return follow(*to, had_connack);
@@ -445,8 +461,8 @@ private:
     void follow(const std::vector<broker>& to, bool had_connack) {
         if (to.empty()) return retry_or_stop(had_connack); // The user said no to all.
         if (stopping_ == stopping::draining && is_drained()) return stop_connecting({}, had_connack);
-        if (had_connack) tell_disconnected(last_.error, false);
-        brokers_.redirect(to, last_.reason == reason_code::server_moved);
+        if (had_connack) tell_disconnected(said().result.error, false);
+        brokers_.redirect(to, said().result.reason == reason_code::server_moved);
         tell_step(connection_step::redirected);
         this->preferred_ = first_version();
         attempt();
@@ -461,6 +477,7 @@ private:
             brokers_.advance();
             this->preferred_ = first_version();
         }
+        if (!was_connected_ && !this->options_.retry_first_connection) return attempt(); // An untried one.
         const auto wait = backoff_.next(random_);
         tell_step(connection_step::waiting, {}, wait);
         arm(wait, [this] {
@@ -472,8 +489,9 @@ private:
     // wait, 5.0 again.
     bool other_version() {
         if ((agreed_version_ && !is_elsewhere()) || this->options_.version || this->needs_v5()) return false;
-        const bool closed = last_.error == asio::error::eof || last_.error == asio::error::connection_reset ||
-                            last_.error == errc::version_refused || last_.error == asio::error::broken_pipe;
+        const std::error_code error = said().result.error;
+        const bool closed = error == asio::error::eof || error == asio::error::connection_reset ||
+                            error == errc::version_refused || error == asio::error::broken_pipe;
         if (!version_refused_ && !closed) return false;
         const bool was_v5 = this->preferred_ == protocol_version::v5;
         this->preferred_ = was_v5 ? protocol_version::v3_1_1 : protocol_version::v5;
@@ -482,12 +500,12 @@ private:
 
     // Whether there is nothing to be hoped from another attempt. What is wrong with one broker's address says
     // nothing of the others, and bad bytes from a broker nothing of its next ones.
-    bool is_fatal(std::error_code error, bool had_connack) const {
+    bool is_fatal(std::error_code error, bool had_connack) {
         if (is_connect_bad_) return true;
         if (error != error_condition::fatal || error.category() == protocol_category()) return false;
         if (error.category() != reason_category() || error == reason_code::server_moved)
             return !brokers_.has_others();
-        return !had_connack || !is_about_packet(last_.reason);
+        return !had_connack || !is_about_packet(said().result.reason);
     }
 
     void stop_connecting(std::error_code error, bool had_connack) {
@@ -496,7 +514,6 @@ private:
         goodbye_.reset();
         this->end_login(error ? error : make_error_code(errc::not_connected));
         reconnects_at_once_ = false;
-        drain_timer_.cancel();
         attempt_timer_.cancel();
         this->final_error_ = error ? error : make_error_code(errc::not_connected);
         tell_step(connection_step::stopped, error);
@@ -506,37 +523,44 @@ private:
         if (had_connack || was_connected_) {
             tell_disconnected(error, true);
         } else if (this->observer_) {
-            if (!last_.error) last_.error = this->final_error_;
-            this->observer_->on_connect_failed(last_);
+            if (!said().result.error) said().result.error = this->final_error_;
+            this->observer_->on_connect_failed(said().result);
         }
         give_up(this->final_error_, left);
     }
 
     void tell_disconnected(std::error_code error, bool is_final) {
-        const disconnect_result result{error, last_.reason, last_.reason_string, last_.server_reference,
-                                       is_final, last_words_};
+        const auto& [last, last_words] = said();
+        const disconnect_result result{error,    last.reason, last.reason_string, last.server_reference,
+                                       is_final, last_words};
         if (this->observer_) this->observer_->on_disconnected(result);
         this->call(this->options_.on_disconnected, result);
     }
 
     void give_up(std::error_code error, std::size_t left = 0) {
-        connecting_.complete_all(error, last_);
+        connecting_.complete_all(error, said().result);
         disconnecting_.complete_all(state_ == state::shut_down ? error : std::error_code{}, left);
     }
 
     // Disconnecting.
 
+    struct goodbye {
+        disconnect_options how;
+        timer limit;
+        goodbye(disconnect_options h, const asio::any_io_executor& e) : how(std::move(h)), limit(e) {}
+    };
+
     bool is_drained() { return this->session_.unsettled() == 0 && this->session_.open_requests() == 0; }
 
     void say_goodbye() {
         stopping_ = stopping::saying_goodbye;
-        (void)this->session_.disconnect(*goodbye_); // Checked.
+        (void)this->session_.disconnect(goodbye_->how); // Checked.
         set_drain_timer(std::chrono::seconds(1)); // For the last bytes to leave, and the broker to close.
     }
 
     void set_drain_timer(std::chrono::milliseconds limit) {
-        drain_timer_.expires_after(bounded(limit));
-        this->when_due(drain_timer_, [this] {
+        goodbye_->limit.expires_after(bounded(limit));
+        this->when_due(goodbye_->limit, [this] {
             const lock_type l(this->mutex_);
             if (state_ != state::shut_down) on_drain_timeout();
         });
@@ -563,7 +587,7 @@ private:
         });
     }
 
-    timer attempt_timer_, drain_timer_;
+    timer attempt_timer_;
     std::minstd_rand random_; // Eight bytes in each client, where others take kilobytes.
     backoff backoff_{};
     state state_ = state::idle;
@@ -580,9 +604,8 @@ private:
     bool was_connected_ = false;                       // Since begin().
     std::optional<protocol_version> agreed_version_{}; // That of the first CONNACK.
     std::optional<time_point> connected_at_{};
-    connect_result last_{}; // What the broker said last.
-    properties<packet_type::disconnect> last_words_{}; // In the DISCONNECT that ended the latest connection.
-    std::unique_ptr<disconnect_options> goodbye_{}; // While it is draining.
+    std::unique_ptr<conversation> said_{};
+    std::unique_ptr<goodbye> goodbye_{}; // While it is draining.
     waiters<connect_result> connecting_{};
     waiters<std::size_t> disconnecting_{};
 };

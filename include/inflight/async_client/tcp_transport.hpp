@@ -115,6 +115,7 @@ private:
                                                                 how.address_delay, std::move(tell));
         connecting_ = c;
         c->start([this, handler = std::move(handler)](std::error_code error, asio::ip::tcp::socket winner) {
+            connecting_.reset(); // Or else it keeps the memory of what it pointed to.
             if (error) return handler(error);
             socket_ = std::move(winner);
             std::error_code e; // A transport without this option works, only slower.

@@ -48,15 +48,8 @@ inline client_options limited(client_options options, const time_left& left) {
     return options;
 }
 
-// The error of the last one, if none answers.
-inline std::error_code connect_to_any(client& c, const client_options& options) {
-    std::error_code error = errc::invalid_argument; // There is none.
-    for (const broker& b : options.brokers) {
-        const auto keep_alive = std::chrono::duration_cast<std::chrono::seconds>(options.keep_alive);
-        error = c.connect(b.host, b.port, keep_alive);
-        if (!error) break;
-    }
-    return error;
+inline std::error_code connect(client& c, const client_options& options) {
+    return c.connect(options.brokers, std::chrono::duration_cast<std::chrono::seconds>(options.keep_alive));
 }
 
 // Publishes one after the other, and waits for outcomes only when there is no room, and at the end.
@@ -103,7 +96,7 @@ inline std::error_code publish_multiple(const connection_settings& where, std::s
                                         std::chrono::milliseconds timeout = simple_timeout) {
     const detail::time_left left(timeout);
     client c(detail::limited(where.options, left));
-    if (const auto error = detail::connect_to_any(c, where.options)) return error;
+    if (const auto error = detail::connect(c, where.options)) return error;
     detail::simple_publisher publisher(c, left);
     std::error_code error;
     for (auto m = messages.begin(); m != messages.end() && !error; ++m) error = publisher.publish(*m);
@@ -156,7 +149,7 @@ inline message_outcome receive_one(const connection_settings& where, const subsc
     c.on_disconnect([&](const disconnect_result& r) {
         if (r.is_final && r.error) fail(r.error);
     });
-    if (const auto error = detail::connect_to_any(c, where.options)) return {error, {}};
+    if (const auto error = detail::connect(c, where.options)) return {error, {}};
     if (const auto status = c.subscribe({filter}); !status) return {status.error, {}};
     if (const auto error = c.loop_start()) return {error, {}};
     {

@@ -145,8 +145,8 @@ public:
     /// The application has this message. errc::stale_delivery, errc::unknown_packet_id (also when repeated),
     /// errc::qos_0_acknowledged, errc::not_supported (a refusal in 3.1.1), errc::reason_not_allowed and
     /// others where reason or properties cannot be sent: then it is still to be acknowledged.
-    errc acknowledge(const delivery& d, reason_code reason = reason_code::success,
-                     explanation::view_type why = {}) {
+    errc acknowledge(const delivery& d) { return incoming_.acknowledge(d); }
+    errc acknowledge(const delivery& d, reason_code reason, explanation::view_type why = {}) {
         return incoming_.acknowledge(d, reason, why);
     }
 

@@ -60,9 +60,21 @@ public:
         return errc::none;
     }
 
+    /// The application has the message. As a rule it is that of QoS 1 whose turn it is.
+    [[gnu::always_inline]] errc acknowledge(const delivery& d) {
+        const bool is_next = d.qos == qos::at_least_once && is_current(d) && !order_1_.empty() &&
+                             order_1_.begin() == d.sequence && !explained_;
+        if (!is_next) return acknowledge(d, reason_code::success);
+        link_.send(puback{.id = order_1_.front().id});
+        order_1_.pop();
+        --open_;
+        if (!order_1_.empty() && order_1_.front().acknowledged) [[unlikely]] send_pubacks();
+        return errc::none;
+    }
+
     /// The application has the message, or with a Reason Code of 0x80 and above (5.0 only) refuses it. `why`
     /// goes along in 5.0, as far as it fits the broker's Maximum Packet Size.
-    errc acknowledge(const delivery& d, reason_code reason, explanation::view_type why = {}) {
+    [[gnu::noinline]] errc acknowledge(const delivery& d, reason_code reason, explanation::view_type why = {}) {
         if (reason != reason_code::success || !why.empty())
             if (const errc bad = check(reason, why); bad != errc::none) return bad;
         if (d.qos == qos::at_most_once) return errc::qos_0_acknowledged;
@@ -77,7 +89,8 @@ public:
         is_limit_waived_ = false;
         order_1_.clear();
         order_2_.clear();
-        std::erase_if(explained_, [](const auto& e) { return e.first.first == qos::at_least_once; });
+        if (explained_)
+            std::erase_if(*explained_, [](const auto& e) { return e.first.first == qos::at_least_once; });
         received_.for_each([](packet_id, received& r) { r.counted = r.queued = false; });
     }
 
@@ -87,7 +100,7 @@ public:
         received_.for_each(
             [this](packet_id id, received&) { link_.output.rest_on(store_.forget_received(id)); });
         received_.clear();
-        explained_.clear();
+        explained_.reset();
     }
 
     std::size_t unacknowledged() const { return open_; }
@@ -107,6 +120,7 @@ private:
         bool acknowledged = false; // QoS 1. QoS 2: received_ knows.
     };
     using explained_key = std::pair<qos, std::uint64_t>; // The sequence of the message.
+    using explanations = std::map<explained_key, std::string>;
     struct received { // A QoS 2 identifier between PUBLISH and PUBREL.
         std::uint64_t sequence = 0;
         reason_code reason{};
@@ -180,34 +194,47 @@ private:
         return check_properties(why.bytes(), packet_type::puback);
     }
 
+    // [v5:MQTT-4.4.0-1]
+    bool is_current(const delivery& d) const {
+        return d.connection == link_.number && link_.at != link::phase::closed;
+    }
+
     errc acknowledge_qos_1(const delivery& d, reason_code reason, explanation::view_type why) {
-        if (d.connection != link_.number || link_.at == link::phase::closed)
-            return errc::stale_delivery; // [v5:MQTT-4.4.0-1]
+        if (!is_current(d)) return errc::stale_delivery;
         if (!order_1_.has(d.sequence) || order_1_[d.sequence].acknowledged) return errc::unknown_packet_id;
         order_1_[d.sequence].acknowledged = true;
         order_1_[d.sequence].reason = reason;
-        if (!why.empty()) explained_[{qos::at_least_once, d.sequence}] = why.bytes();
-        for (; !order_1_.empty() && order_1_.front().acknowledged; order_1_.pop()) { // [v5:MQTT-4.6.0-2]
+        if (!why.empty()) explain({qos::at_least_once, d.sequence}, why);
+        send_pubacks();
+        return errc::none;
+    }
+
+    void send_pubacks() { // [v5:MQTT-4.6.0-2]
+        for (; !order_1_.empty() && order_1_.front().acknowledged; order_1_.pop()) {
             send(puback{.id = order_1_.front().id, .reason = order_1_.front().reason},
                  {qos::at_least_once, order_1_.begin()});
             --open_;
         }
-        return errc::none;
+    }
+
+    void explain(explained_key key, explanation::view_type why) {
+        if (!explained_) explained_ = std::make_unique<explanations>();
+        (*explained_)[key] = why.bytes();
     }
 
     // An acknowledgement, with what the application had to say to it.
     template <class Ack>
-    [[gnu::always_inline]] void send(Ack p, explained_key key) {
-        if (explained_.empty()) link_.send(p);
-        else send_explained(p, key);
+    void send(Ack p, explained_key key) {
+        if (explained_) send_explained(p, key);
+        else link_.send(p);
     }
     template <class Ack>
     [[gnu::noinline]] void send_explained(Ack p, explained_key key) {
-        const auto found = link_.v5() ? explained_.find(key) : explained_.end();
-        if (found == explained_.end()) return link_.send(p);
+        const auto found = link_.v5() ? explained_->find(key) : explained_->end();
+        if (found == explained_->end()) return link_.send(p);
         p.props = properties_view<Ack::type>(found->second);
         link_.send_explained(p);
-        if (key.first == qos::at_least_once) explained_.erase(found); // QoS 2: the broker may ask once more.
+        if (key.first == qos::at_least_once) explained_->erase(found); // QoS 2: the broker may ask once more.
     }
 
     errc acknowledge_qos_2(const delivery& d, reason_code reason, explanation::view_type why) {
@@ -217,7 +244,7 @@ private:
         if (known->acknowledged) return errc::unknown_packet_id;
         known->acknowledged = true;
         known->reason = reason;
-        if (!why.empty()) explained_[{qos::exactly_once, d.sequence}] = why.bytes();
+        if (!why.empty()) explain({qos::exactly_once, d.sequence}, why);
         if (!is_refusal(reason))
             link_.output.rest_on(store_.keep_received(d.id)); // Before the PUBREC. [v5:MQTT-4.3.3-8]
         send_pubrecs();
@@ -242,7 +269,7 @@ private:
     void forget(packet_id id) {
         const received& known = *received_.find(id);
         if (known.counted) --open_;
-        if (!explained_.empty()) explained_.erase({qos::exactly_once, known.sequence});
+        if (explained_) explained_->erase({qos::exactly_once, known.sequence});
         received_.erase(id);
         // Before the PUBCOMP, after which the broker may give the identifier to another message: a process
         // that still found it in the store would take that for a repeat.
@@ -267,7 +294,7 @@ private:
     Store& store_;
     const session_options& options_;
     detail::numbered_queue<turn> order_1_{}, order_2_{};
-    std::map<explained_key, std::string> explained_{}; // Properties of acknowledgements to come, if any.
+    std::unique_ptr<explanations> explained_{}; // Properties of acknowledgements to come, if there were any.
     id_table<received> received_{};
     std::vector<std::string> aliases_{};
     std::size_t open_ = 0; // QoS 1 and 2 messages that take a unit of our Receive Maximum.

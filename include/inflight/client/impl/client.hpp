@@ -254,7 +254,7 @@ INFLIGHT_DECL client::disconnect_status client::disconnect(const disconnect_opti
 }
 
 INFLIGHT_DECL std::error_code client::disconnect_async(const disconnect_options& how) {
-    if (const errc bad = check(how, loop_->impl().options()); bad != errc::none) return bad;
+    if (const errc bad = loop_->impl().wrong_goodbye(how); bad != errc::none) return bad;
     if (loop_->start_io()) return {}; // Nothing can be connected.
     detail::disconnecting::start(loop_, how);
     return {};
