@@ -23,4 +23,5 @@ install(FILES
     ${PROJECT_BINARY_DIR}/inflight-config-version.cmake
     ${CMAKE_CURRENT_LIST_DIR}/inflight-asio.cmake
     ${CMAKE_CURRENT_LIST_DIR}/inflight-scram.cmake
+    ${CMAKE_CURRENT_LIST_DIR}/inflight-tls.cmake
     DESTINATION ${inflight_config_dir})

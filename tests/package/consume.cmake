@@ -5,8 +5,8 @@
 #   add_subdirectory   from this tree
 #   FetchContent       from this tree, as a SOURCE_DIR
 #   find_package       after an installation into a temporary prefix
-#   scram_package      the same, with the component scram
-#   scram_subdirectory from this tree, with INFLIGHT_SCRAM
+#   scram_package      the same, with the component scram; and so for each component
+#   scram_subdirectory from this tree, with INFLIGHT_SCRAM; and so for each component
 #   fetched_asio       Asio fetched although there is one on the system
 #   absent_asio        Asio fetched since none is found on the system, by an installed package
 #   asio_include_dir   Asio from INFLIGHT_ASIO_INCLUDE_DIR
@@ -54,6 +54,10 @@ set(consumer_args -D INFLIGHT_ROOT=${root} -D EXPECTED_SEPARATE=${SEPARATE})
 set(use add_subdirectory)
 file(REMOVE_RECURSE ${WORK})
 
+set(component "")
+if(WAY MATCHES "^(scram|tls)_")
+    set(component ${CMAKE_MATCH_1})
+endif()
 if(WAY MATCHES "asio")
     make_asio_tree(${WORK}/asio)
     list(APPEND consumer_args -D EXPECTED_ASIO_VERSION=103899)
@@ -67,8 +71,9 @@ elseif(WAY STREQUAL "asio_include_dir")
 elseif(WAY STREQUAL "asio_target")
     set(use asio_target)
     list(APPEND consumer_args -D INFLIGHT_ASIO_TARGET=my_asio -D MY_ASIO_DIR=${WORK}/asio/include)
-elseif(WAY STREQUAL "scram_subdirectory")
-    list(APPEND consumer_args -D INFLIGHT_SCRAM=ON -D COMPONENTS=scram)
+elseif(WAY STREQUAL "${component}_subdirectory")
+    string(TOUPPER ${component} option)
+    list(APPEND consumer_args -D INFLIGHT_${option}=ON -D COMPONENTS=${component})
 elseif(WAY MATCHES "_package|absent_asio")
     set(use find_package)
     run(${CMAKE_COMMAND} -S ${root} -B ${WORK}/library ${args} -D CMAKE_INSTALL_PREFIX=${WORK}/prefix
@@ -76,8 +81,8 @@ elseif(WAY MATCHES "_package|absent_asio")
     run(${CMAKE_COMMAND} --build ${WORK}/library)
     run(${CMAKE_COMMAND} --install ${WORK}/library)
     list(APPEND consumer_args -D CMAKE_PREFIX_PATH=${WORK}/prefix)
-    if(WAY STREQUAL "scram_package")
-        list(APPEND consumer_args -D COMPONENTS=scram)
+    if(WAY STREQUAL "${component}_package")
+        list(APPEND consumer_args -D COMPONENTS=${component})
     endif()
     if(WAY STREQUAL "absent_asio")
         list(APPEND consumer_args -D FETCHCONTENT_SOURCE_DIR_ASIO=${WORK}/asio
@@ -96,6 +101,6 @@ if(output MATCHES "warning:")
 endif()
 run(${WORK}/consumer/program)
 run(${WORK}/consumer/embedded)
-if(WAY MATCHES "scram")
-    run(${WORK}/consumer/scram)
+if(component)
+    run(${WORK}/consumer/${component})
 endif()
