@@ -122,8 +122,8 @@ struct connection_options {
     std::chrono::milliseconds max_reconnect_delay{120'000};
     /// The wait starts over only after a connection has lasted this long.
     std::chrono::milliseconds stable_after{10'000};
-    /// False: a first connection that fails is final; of several brokers each is tried once, without a wait in
-    /// between.
+    /// False: a first connection that fails is final; of several brokers each is tried once, without a wait
+    /// in between.
     bool retry_first_connection = true;
     /// Asked when the broker refuses for a reason that a repetition will not cure (bad credentials, banned
     /// ...) or says that another client took the session over; true tries again all the same. Runs with the

@@ -8,6 +8,7 @@
 #include <inflight/async_client/backoff.hpp>
 #include <inflight/async_client/broker_list.hpp>
 #include <inflight/async_client/context_clients.hpp>
+#include <inflight/async_client/conversation.hpp>
 #include <inflight/async_client/login.hpp>
 #include <inflight/async_client/prepared_options.hpp>
 #include <inflight/async_client/redirect.hpp>
@@ -291,12 +292,8 @@ private:
         tell_step(connection_step::accepted);
         agreed_version_ = e.version;
         this->preferred_ = e.version;
-        connect_result result{.version = e.version,
-                              .session_present = e.session_present,
-                              .session_lost = e.session_lost,
-                              .limits = this->session_.limits(),
-                              .props = properties<packet_type::connack>(e.connack->props)};
-        keep_text(result, e.connack->props);
+        said().take(e, this->session_.limits());
+        const connect_result& result = said().result;
         if (this->observer_) this->observer_->on_connected(result);
         this->call(this->options_.on_connected, result);
         connecting_.complete_all({}, result);
@@ -304,40 +301,16 @@ private:
     }
 
     void on_refusal(const event::refused& e) override {
-        connect_result& last = said().result;
-        last.error = e.connack->reason;
-        last.reason = e.connack->reason;
-        last.version = e.version;
-        last.return_code = connack_byte(e.connack->reason, e.version);
-        last.props = properties<packet_type::connack>(e.connack->props);
-        keep_text(last, e.connack->props);
+        said().take(e);
         version_refused_ = e.version_refused;
-        tell_step(connection_step::refused, last.error);
+        tell_step(connection_step::refused, said().result.error);
     }
 
-    void on_server_disconnect(const event::disconnected& e) override {
-        connect_result& last = said().result;
-        last.error = e.packet->reason == reason_code::success ? make_error_code(errc::server_disconnected)
-                                                              : make_error_code(e.packet->reason);
-        last.reason = e.packet->reason;
-        said().last_words = properties<packet_type::disconnect>(e.packet->props);
-        keep_text(last, e.packet->props);
-    }
+    void on_server_disconnect(const event::disconnected& e) override { said().take(e); }
 
     void on_login_failed(std::error_code error) override { said().result.error = error; }
 
-    template <class Properties>
-    static void keep_text(connect_result& result, Properties props) {
-        if (const auto text = props.template get<property_id::reason_string>()) result.reason_string = *text;
-        if (const auto list = props.template get<property_id::server_reference>())
-            result.server_reference = *list; // [v5:U5-28]
-    }
-
-    // What has been said and done about this attempt, or this connection: nothing, as a rule, while it stands.
-    struct conversation {
-        connect_result result{};
-        properties<packet_type::disconnect> last_words{}; // In the broker's DISCONNECT.
-    };
+    // While a connection stands, nothing is kept of it.
     conversation& said() {
         if (!said_) {
             said_ = std::make_unique<conversation>();
@@ -530,9 +503,7 @@ private:
     }
 
     void tell_disconnected(std::error_code error, bool is_final) {
-        const auto& [last, last_words] = said();
-        const disconnect_result result{error,    last.reason, last.reason_string, last.server_reference,
-                                       is_final, last_words};
+        const disconnect_result result = said().ended(error, is_final);
         if (this->observer_) this->observer_->on_disconnected(result);
         this->call(this->options_.on_disconnected, result);
     }

@@ -74,7 +74,8 @@ public:
 
     /// The application has the message, or with a Reason Code of 0x80 and above (5.0 only) refuses it. `why`
     /// goes along in 5.0, as far as it fits the broker's Maximum Packet Size.
-    [[gnu::noinline]] errc acknowledge(const delivery& d, reason_code reason, explanation::view_type why = {}) {
+    [[gnu::noinline]] errc acknowledge(const delivery& d, reason_code reason,
+                                       explanation::view_type why = {}) {
         if (reason != reason_code::success || !why.empty())
             if (const errc bad = check(reason, why); bad != errc::none) return bad;
         if (d.qos == qos::at_most_once) return errc::qos_0_acknowledged;
