@@ -68,6 +68,11 @@ public:
     tls_layer(shared_ssl_ctx context, ssl_ptr ssl, std::string name)
         : context_(std::move(context)), name_(std::move(name)), ssl_(std::move(ssl)) {}
 
+    ~tls_layer() override {
+        // Of a connection that was cut off OpenSSL would let no session be resumed. It may: RFC 5246, 7.2.1.
+        ::SSL_set_shutdown(ssl_.get(), ::SSL_get_shutdown(ssl_.get()) | SSL_SENT_SHUTDOWN);
+    }
+
     std::error_code start(std::string& wire) override {
         if (!wire_.attach(ssl_.get())) return take_openssl_error();
         SSL_set_app_data(ssl_.get(), this);
@@ -188,7 +193,7 @@ private:
         constexpr char alert = 21, handshake = 22, version = 3;
         if ((bytes[0] == handshake || bytes[0] == alert) && (bytes.size() == 1 || bytes[1] == version))
             return {};
-        details_ = "it says: ";
+        details_ = "it says '";
         for (const char c : bytes.substr(0, 16)) {
             constexpr const char* digits = "0123456789abcdef";
             const auto value = static_cast<unsigned char>(c);
@@ -197,6 +202,7 @@ private:
             else
                 details_ += {'\\', 'x', digits[value >> 4], digits[value & 15]};
         }
+        details_ += '\'';
         return tls_errc::not_tls;
     }
 

@@ -27,7 +27,7 @@ class tls_server {
 public:
     explicit tls_server(tls_server_options options) : options_(std::move(options)) { error_ = prepare(); }
 
-    /// Why it cannot serve, if it cannot: files, options. `details` of it name the file.
+    /// Why it cannot serve, if it cannot; and which file or option it is.
     std::error_code error() const { return error_; }
     const std::string& details() const { return details_; }
 
