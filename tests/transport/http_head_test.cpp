@@ -131,6 +131,7 @@ TEST_CASE("http_head: what a peer has said is quoted on one line of printable AS
     CHECK(quotable("") == "");
     CHECK(quotable("<h1>\r\n\tNot  found</h1>") == "<h1> Not found</h1>");
     CHECK(quotable("\x1b[2J\xC3\xA4\x7f") == "?[2J???");
+    CHECK(quotable(" \r\n a \r\n ") == "a");
     CHECK(quotable("abcdef", 3) == "abc...");
     CHECK(quotable("abc", 3) == "abc");
 }

@@ -206,7 +206,7 @@ TEST_CASE("proxy: what is not HTTP is an error as soon as that shows, with its f
     CHECK(t.one->details() == "it begins with 15 03 01");
     talk other(http());
     (void)other.hears("HTTP/2 200\r\n");
-    CHECK(other.one->details() == "it begins with HTTP/2 200 ");
+    CHECK(other.one->details() == "it begins with HTTP/2 200");
 }
 
 TEST_CASE("proxy: an endless header or endless interim answers end at 16 KiB", "[transport]") {
@@ -353,7 +353,7 @@ TEST_CASE("proxy: what is not SOCKS5 is an error as soon as that shows", "[trans
         CHECK(error(socks(), wants_no_login + hex("05 00 00") + hex(type)) == proxy_errc::malformed_answer);
     talk t(socks());
     (void)t.hears("HTTP/1.1 400 Bad Request\r\n\r\n");
-    CHECK(t.one->details() == "it begins with HTTP/1.1 400 Bad Request ");
+    CHECK(t.one->details() == "it begins with HTTP/1.1 400 Bad Request");
 }
 
 TEST_CASE("proxy: nothing opens by half, whatever the proxy says", "[transport]") {

@@ -48,6 +48,7 @@ inline std::string quotable(std::string_view words, std::size_t most = 200) {
         if (is_blank && (out.empty() || out.back() == ' ')) continue;
         out += is_blank ? ' ' : c > ' ' && c < '\x7f' ? c : '?';
     }
+    if (out.ends_with(' ')) out.pop_back();
     return out;
 }
 

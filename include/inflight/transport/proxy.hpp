@@ -6,6 +6,7 @@
 
 #include <inflight/codec/error_condition.hpp>
 #include <inflight/transport/address.hpp>
+#include <inflight/transport/base64.hpp>
 #include <inflight/transport/http_head.hpp>
 #include <inflight/transport/layer.hpp>
 #include <inflight/transport/options.hpp>
@@ -112,20 +113,6 @@ inline std::string address_bytes(const std::string& host) {
     if (::inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1) return bytes;
     bytes.resize(4);
     return ::inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ? bytes : std::string();
-}
-
-/// RFC 4648, 4. OpenSSL has one, which a program that reaches its broker through a proxy need not have.
-inline std::string base64(std::string_view in) {
-    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (; !in.empty(); in.remove_prefix(std::min<std::size_t>(in.size(), 3))) {
-        std::uint32_t bits = 0;
-        for (std::size_t i = 0; i != 3; ++i)
-            bits = bits << 8 | (i < in.size() ? static_cast<unsigned char>(in[i]) : 0u);
-        for (std::size_t i = 0; i != 4; ++i)
-            out += i <= in.size() ? digits[bits >> (18 - 6 * i) & 63] : '=';
-    }
-    return out;
 }
 
 /// What both kinds of proxy have in common: whom they are asked for, by whom, and what is left when they are
