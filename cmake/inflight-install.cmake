@@ -24,4 +24,6 @@ install(FILES
     ${CMAKE_CURRENT_LIST_DIR}/inflight-asio.cmake
     ${CMAKE_CURRENT_LIST_DIR}/inflight-scram.cmake
     ${CMAKE_CURRENT_LIST_DIR}/inflight-tls.cmake
+    ${CMAKE_CURRENT_LIST_DIR}/inflight-websocket.cmake
     DESTINATION ${inflight_config_dir})
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/wslay/CMakeLists.txt DESTINATION ${inflight_config_dir}/wslay)

@@ -151,7 +151,7 @@ need() {
 
 # llvm-19 brings the symbolizer, without which a sanitizer's report is a list of addresses.
 packages_of() {
-    local gcc="cmake ninja-build g++ libasio-dev libssl-dev catch2"
+    local gcc="cmake ninja-build g++ libasio-dev libssl-dev libwslay-dev catch2"
     local clang="$gcc clang-19 libclang-rt-19-dev llvm-19"
     case $1 in
     conformance) echo "$gcc python3" ;;

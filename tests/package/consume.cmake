@@ -11,9 +11,12 @@
 #   absent_asio        Asio fetched since none is found on the system, by an installed package
 #   asio_include_dir   Asio from INFLIGHT_ASIO_INCLUDE_DIR
 #   asio_target        Asio from INFLIGHT_ASIO_TARGET
+#   fetched_wslay      with INFLIGHT_WEBSOCKET, wslay fetched although there is one on the system
+#   fetched_wslay_package the same, by an installed package
 # SEPARATE is the value of INFLIGHT_SEPARATE_COMPILATION: of an installed package, when it was built.
-# The last four use a copy of the Asio at hand under another version number, which asio_version.cpp knows.
-# Fetched is what FETCHCONTENT_SOURCE_DIR_ASIO names: no test needs the network.
+# Those of Asio use a copy of the one at hand under another version number, which asio_version.cpp knows; the
+# wslay that is fetched is a stand-in, which websocket.cpp knows. Fetched is what FETCHCONTENT_SOURCE_DIR_ASIO
+# and _WSLAY name: no test needs the network.
 cmake_minimum_required(VERSION 3.25)
 cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH root)
 cmake_path(GET root PARENT_PATH root)
@@ -42,6 +45,24 @@ function(make_asio_tree tree)
     file(WRITE ${tree}/include/asio/version.hpp "#define ASIO_VERSION 103899\n")
 endfunction()
 
+# A tree like wslay's repository at the pinned commit, as far as it is wanted. Its functions have no memory
+# left.
+function(make_wslay_tree tree)
+    find_path(dir wslay/wslay.h PATHS /usr/include /usr/local/include NO_CACHE REQUIRED)
+    file(COPY ${dir}/wslay/wslay.h DESTINATION ${tree}/lib/includes/wslay)
+    file(WRITE ${tree}/CMakeLists.txt "message(FATAL_ERROR \"wslay's build files were run\")\n")
+    file(WRITE ${tree}/lib/wslay_net.c "#include <wslay/wslay.h>\n")
+    file(WRITE ${tree}/lib/wslay_frame.c "#include <wslay/wslay.h>
+typedef wslay_frame_context_ptr context;
+int wslay_frame_context_init(context* c, const struct wslay_frame_callbacks* f, void* p) {
+    return *c = 0, (void)f, (void)p, WSLAY_ERR_NOMEM;
+}
+void wslay_frame_context_free(context c) { (void)c; }
+ssize_t wslay_frame_send(context c, struct wslay_frame_iocb* f) { return (void)c, (void)f, -1; }
+ssize_t wslay_frame_recv(context c, struct wslay_frame_iocb* f) { return (void)c, (void)f, -1; }
+")
+endfunction()
+
 # One way is built as a release: without assertions and with the optimiser there are other warnings (but not
 # with find_package, whose headers are system headers to the compiler).
 set(type Debug)
@@ -55,8 +76,12 @@ set(use add_subdirectory)
 file(REMOVE_RECURSE ${WORK})
 
 set(component "")
-if(WAY MATCHES "^(scram|tls)_")
+if(WAY MATCHES "^(scram|tls|websocket)_")
     set(component ${CMAKE_MATCH_1})
+elseif(WAY MATCHES "wslay")
+    set(component websocket)
+    make_wslay_tree(${WORK}/wslay)
+    list(APPEND consumer_args -D INFLIGHT_FETCH_WSLAY=ON -D FETCHCONTENT_SOURCE_DIR_WSLAY=${WORK}/wslay)
 endif()
 if(WAY MATCHES "asio")
     make_asio_tree(${WORK}/asio)
@@ -71,7 +96,7 @@ elseif(WAY STREQUAL "asio_include_dir")
 elseif(WAY STREQUAL "asio_target")
     set(use asio_target)
     list(APPEND consumer_args -D INFLIGHT_ASIO_TARGET=my_asio -D MY_ASIO_DIR=${WORK}/asio/include)
-elseif(WAY STREQUAL "${component}_subdirectory")
+elseif(WAY STREQUAL "${component}_subdirectory" OR WAY STREQUAL "fetched_wslay")
     string(TOUPPER ${component} option)
     list(APPEND consumer_args -D INFLIGHT_${option}=ON -D COMPONENTS=${component})
 elseif(WAY MATCHES "_package|absent_asio")
@@ -81,7 +106,7 @@ elseif(WAY MATCHES "_package|absent_asio")
     run(${CMAKE_COMMAND} --build ${WORK}/library)
     run(${CMAKE_COMMAND} --install ${WORK}/library)
     list(APPEND consumer_args -D CMAKE_PREFIX_PATH=${WORK}/prefix)
-    if(WAY STREQUAL "${component}_package")
+    if(component)
         list(APPEND consumer_args -D COMPONENTS=${component})
     endif()
     if(WAY STREQUAL "absent_asio")
