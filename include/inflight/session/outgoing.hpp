@@ -8,6 +8,7 @@
 #pragma once
 
 #include <inflight/codec/decode.hpp>
+#include <inflight/session/ack_timer.hpp>
 #include <inflight/session/event.hpp>
 #include <inflight/session/id_table.hpp>
 #include <inflight/session/link.hpp>
@@ -79,6 +80,7 @@ public:
         queue_.encode(s, p, version, *size);
         s->tag = tag;
         if (at_once) {
+            if (alias_limit_ == 0 || !put_shortened(*s, p, *size)) put_bytes(*s, false);
             sent(s, now);
             return accepted;
         }
@@ -167,7 +169,7 @@ public:
             queue_.move_last(s, stage::waiting_again);
         }
         send_waiting(now);
-        watched_sequence_ = 0; // The timer starts anew; what it has doubled to stays, for the same message.
+        timer_.stop(); // It starts anew.
         watch_oldest(now);
     }
 
@@ -216,7 +218,7 @@ public:
         using enum stage;
         for (const slot s : queue_.sorted({in_flight, writing, waiting_again, waiting}))
             settle(s, error, {}, kept ? left_open : left_to_store);
-        watched_sequence_ = 0;
+        timer_.stop();
     }
 
     bool has_settled() const { return !queue_.of(stage::settled).empty(); }
@@ -233,35 +235,25 @@ public:
         return out;
     }
 
-    // The acknowledgement timer, which runs for the oldest message in flight only.
     std::optional<time_point> deadline() const {
-        if (watched_sequence_ == 0 || !link_.is_connected()) return std::nullopt;
-        return ack_due_;
+        return link_.is_connected() ? timer_.due() : std::nullopt;
     }
 
     /// 3.1.1 sends the message again on the live connection; 5.0 forbids that, and asks for a new connection.
     errc deadline_reached(time_point now) {
-        if (!deadline() || now < ack_due_) return errc::none;
-        if (link_.output.written_position() < watched_end_) { // It has not even left: once is enough.
-            ack_due_ = now + ack_wait_;
-            return errc::none;
-        }
-        ack_wait_ *= 2;
-        ack_due_ = now + ack_wait_;
+        if (!deadline() || !timer_.has_expired(link_.output.written_position(), now)) return errc::none;
         if (link_.v5()) return errc::ack_timeout;
         outgoing_record& r = *queue_.of(stage::in_flight).first;
         if (r.state == flow::await_pubcomp) reply_pubrel(r.id, reason_code::success);
         else {
-            put(r, true);
+            put_bytes(r, true);
             counter_.repeated(r.sequence);
         }
-        watched_end_ = link_.output.end_position();
+        timer_.sent(link_.output.end_position());
         return errc::none;
     }
 
-    void shift_deadline(std::chrono::nanoseconds by) {
-        ack_due_ += std::chrono::duration_cast<time_point::duration>(by);
-    }
+    void shift_deadline(std::chrono::nanoseconds by) { timer_.shift(by); }
 
     /// A burst is over: gives back the memory it took.
     void trim() {
@@ -424,26 +416,33 @@ private:
         if (!std::exchange(r.counted, true)) ++used_;
     }
 
-    [[gnu::always_inline]] void put(outgoing_record& r, bool dup) {
+    void put(outgoing_record& r) {
+        if (r.dup || alias_limit_ == 0 || !put_with_alias(r)) put_bytes(r, r.dup);
+    }
+
+    [[gnu::always_inline]] void put_bytes(outgoing_record& r, bool dup) {
         constexpr char dup_bit = 0x08;
-        if (alias_limit_ != 0 && !dup && put_with_alias(r)) return;
         const std::string_view bytes = r.bytes.view();
-        const bool refers = dup ? link_.output.add_bytes(bytes, static_cast<char>(bytes.front() | dup_bit))
-                                : link_.output.add_bytes(bytes);
+        written_later(r, dup ? link_.output.add_bytes(bytes, static_cast<char>(bytes.front() | dup_bit))
+                             : link_.output.add_bytes(bytes));
+    }
+    void written_later(outgoing_record& r, bool refers) {
         if (refers || r.qos == qos::at_most_once) r.written_at = link_.output.end_position();
     }
 
     // The record keeps its full topic: an alias is for what goes out for the first time, and dies with the
     // connection. False: it is no use to this message.
+    [[gnu::noinline]] bool put_shortened(outgoing_record& r, inflight::publish& p, measure& size) {
+        if (!shorten(p, size)) return false;
+        written_later(r, link_.output.add_publish(p, link_.version, size));
+        return true;
+    }
     [[gnu::noinline]] bool put_with_alias(outgoing_record& r) {
         const auto f = next_frame(r.bytes.view(), r.version);
         inflight::publish p;
         (void)decode_into(p, *f, r.version);
         measure size{f->body.size(), f->size};
-        if (!shorten(p, size)) return false;
-        const bool refers = link_.output.add_publish(p, link_.version, size);
-        if (refers || r.qos == qos::at_most_once) r.written_at = link_.output.end_position();
-        return true;
+        return put_shortened(r, p, size);
     }
     [[gnu::noinline]] bool shorten(inflight::publish& p, measure& size) {
         if (!aliases_) aliases_ = std::make_unique<topic_aliases>(alias_limit_);
@@ -456,20 +455,20 @@ private:
         end_expiry(s); // What has been sent does not expire any more. [v5:MQTT-4.3.3-7]
         if (s->at == stage::waiting_again) counter_.is_repeat();
         queue_.move_last(s, s->qos == qos::at_most_once ? stage::writing : stage::in_flight);
+        put(*s);
         sent(s, now);
     }
 
-    // Goes to the output, and awaits its acknowledgement from now on.
+    // It is in the output, and awaits its acknowledgement from now on.
     [[gnu::always_inline]] void sent(slot s, time_point now) {
         outgoing_record& r = *s;
-        put(r, r.dup);
         if (r.qos == qos::at_most_once) return counter_.sent();
         counter_.sent(r.sequence, now);
         r.dup = false;
         count(r);
         r.state = r.qos == qos::at_least_once ? flow::await_puback : flow::await_pubrec;
         keep(s);
-        if (watched_sequence_ == 0) watch_oldest(now);
+        if (!timer_.is_running()) watch_oldest(now);
     }
 
     // A new message with this identifier would be taken for a repeat of the old one. [v5:MQTT-4.3.3-10]
@@ -558,17 +557,8 @@ private:
 
     void watch_oldest(time_point now) {
         const slot s = queue_.of(stage::in_flight).first;
-        if (s == nil || options_.ack_timeout.count() == 0) {
-            watched_sequence_ = 0;
-            return;
-        }
-        const outgoing_record& r = *s;
-        if (r.sequence == watched_sequence_ && r.state == watched_state_) return;
-        if (r.sequence != timed_sequence_) ack_wait_ = options_.ack_timeout;
-        watched_sequence_ = timed_sequence_ = r.sequence;
-        watched_state_ = r.state;
-        watched_end_ = link_.output.end_position();
-        ack_due_ = now + ack_wait_;
+        if (s == nil || options_.ack_timeout.count() == 0) return timer_.stop();
+        timer_.watch(*s, link_.output.end_position(), options_.ack_timeout, now);
     }
 
     link& link_;
@@ -587,12 +577,7 @@ private:
     bool stopped_ = false;
     bool has_acknowledged_ = false; // What follows from that, acknowledgements_taken() does.
     std::size_t damaged_records_ = 0;
-    std::uint64_t watched_sequence_ = 0; // The message the timer runs for; 0: it does not run.
-    std::uint64_t timed_sequence_ = 0;   // The message ack_wait_ has been doubled for.
-    flow watched_state_ = flow::none;
-    std::uint64_t watched_end_ = 0; // Position in the output behind its last sending.
-    std::chrono::milliseconds ack_wait_{};
-    time_point ack_due_{};
+    ack_timer timer_{};
     message_counter counter_{};
 };
 
