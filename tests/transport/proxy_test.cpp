@@ -150,7 +150,7 @@ TEST_CASE("proxy: each status of HTTP is an error of its own kind, worth another
     using enum error_condition;
     const row rows[] = {
         {101, unexpected_status, transient}, {301, unexpected_status, transient}, {302, unexpected_status, transient},
-        {400, bad_request, fatal}, {401, unexpected_status, transient}, {403, forbidden, fatal}, {404, unexpected_status, transient},
+        {400, bad_request, fatal}, {401, credentials_missing, fatal}, {403, forbidden, fatal}, {404, unexpected_status, transient},
         {405, connect_not_supported, fatal}, {408, timed_out, transient}, {418, unexpected_status, transient},
         {429, unavailable, transient}, {451, forbidden, fatal}, {500, general_failure, transient}, {501, connect_not_supported, fatal},
         {502, host_unreachable, transient}, {503, unavailable, transient}, {504, timed_out, transient},
@@ -176,7 +176,7 @@ TEST_CASE("proxy: 407 tells missing credentials from wrong ones, and both from a
     const std::string digest = "HTTP/1.1 407 No\r\nproxy-AUTHENTICATE: Digest realm=\"x\"\r\nProxy-Authenticate:NTLM\r\n\r\n";
     const std::string both = "HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate, bAsIc realm=\"x\"\r\n\r\n";
     const proxy_options known = with(http(), "u", "p");
-    for (const std::string& answer : {basic, both, status(407)}) {
+    for (const std::string& answer : {basic, both, status(407), status(401)}) {
         CHECK(http_error(answer) == proxy_errc::credentials_missing);
         CHECK(http_error(answer, known) == proxy_errc::credentials_refused);
         CHECK(http_error(answer, known) == error_condition::fatal);

@@ -238,7 +238,8 @@ private:
     std::error_code refused(int status) {
         using enum proxy_errc;
         std::string words = detail::quotable(head_.start_line());
-        if (status != 407) return fail(meaning(status), std::move(words));
+        const bool is_about_credentials = status == 407 || status == 401; // tinyproxy's for wrong ones.
+        if (!is_about_credentials) return fail(meaning(status), std::move(words));
         bool is_told = false, has_basic = false; // RFC 9110, 11.6.1.
         head_.for_each_element("Proxy-Authenticate", [&](std::string_view way) {
             is_told = true;
