@@ -166,11 +166,11 @@ TEST_CASE("happy eyeballs: closed, it ends once and soon, and abandoned without 
 
 TEST_CASE("happy eyeballs: it goes away with its io_context, and whoever waits for it with it", "[async_client]") {
     const silent_listener silent;
-    std::weak_ptr<tcp_transport> transport;
+    std::weak_ptr<socket_transport> transport;
     int calls = 0;
     {
         asio::io_context io{1};
-        const auto t = std::make_shared<tcp_transport>(io.get_executor());
+        const auto t = std::make_shared<socket_transport>(io.get_executor());
         transport = t;
         t->async_open({"::1", silent.endpoint().port()}, {}, [t, &calls](std::error_code) { ++calls; });
         io.run_one_for(1ms);

@@ -19,8 +19,8 @@ namespace {
 using asio::experimental::awaitable_operators::operator||;
 
 // TCP that counts.
-struct counting_transport : tcp_transport {
-    using tcp_transport::tcp_transport;
+struct counting_transport : socket_transport {
+    using socket_transport::socket_transport;
     static inline std::size_t writes = 0, opened = 0;
     static inline std::vector<std::size_t> sizes{};
 
@@ -28,11 +28,11 @@ struct counting_transport : tcp_transport {
     void async_write(const Buffers& buffers, Handler handler) {
         ++writes;
         sizes.push_back(asio::buffer_size(buffers));
-        tcp_transport::async_write(buffers, std::move(handler));
+        socket_transport::async_write(buffers, std::move(handler));
     }
     template <class Buffers>
     std::size_t write_now(const Buffers& buffers) {
-        const std::size_t n = tcp_transport::write_now(buffers);
+        const std::size_t n = socket_transport::write_now(buffers);
         if (n == 0) return 0; // async_write() comes next.
         ++writes;
         sizes.push_back(n);
@@ -41,7 +41,7 @@ struct counting_transport : tcp_transport {
     template <class Handler>
     void async_open(const broker& where, opening how, Handler handler) {
         ++opened;
-        tcp_transport::async_open(where, std::move(how), std::move(handler));
+        socket_transport::async_open(where, std::move(how), std::move(handler));
     }
 };
 
@@ -180,7 +180,7 @@ TEST_CASE("async_client: a handler runs on the executor it is bound to", "[async
 
 TEST_CASE("async_client: a coroutine elsewhere is resumed where it lives", "[async_client]") {
     async_fixture f(fake_server::broker);
-    basic_async_client<tcp_transport, memory_store, std::mutex> client(f.io, f.options());
+    basic_async_client<socket_transport, memory_store, std::mutex> client(f.io, f.options());
     asio::thread_pool elsewhere(1);
     std::atomic<bool> is_done = false;
     std::thread::id here = std::this_thread::get_id();
@@ -578,7 +578,7 @@ TEST_CASE("async_client: destroying it completes everything with shutting_down",
 
 TEST_CASE("async_client: it may be destroyed in its own handler", "[async_client]") {
     async_fixture f(fake_server::broker);
-    using locked = basic_async_client<tcp_transport, memory_store, std::mutex>;
+    using locked = basic_async_client<socket_transport, memory_store, std::mutex>;
     auto client = std::make_unique<locked>(f.io, f.options(v5));
     outcome<publish_ack> other;
     client->async_connect([&](std::error_code, connect_result) {

@@ -3,7 +3,7 @@
 
 #include <inflight/async_client/router.hpp>
 #include <inflight/async_client/supervisor.hpp>
-#include <inflight/async_client/tcp_transport.hpp>
+#include <inflight/async_client/socket_transport.hpp>
 
 #include <asio/async_result.hpp>
 
@@ -320,7 +320,7 @@ private:
 };
 
 /// Over TCP, its session in memory.
-using async_client = basic_async_client<tcp_transport>;
+using async_client = basic_async_client<socket_transport>;
 
 } // namespace inflight
 

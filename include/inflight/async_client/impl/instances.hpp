@@ -4,7 +4,7 @@
 #pragma once
 
 #include <inflight/async_client/supervisor.hpp>
-#include <inflight/async_client/tcp_transport.hpp>
+#include <inflight/async_client/socket_transport.hpp>
 
 #ifdef INFLIGHT_SEPARATE_COMPILATION
 #ifndef INFLIGHT_EXTERN
@@ -19,10 +19,10 @@ INFLIGHT_EXTERN template class client_session<memory_store>;
 
 namespace detail {
 
-INFLIGHT_EXTERN template class pump<tcp_transport, memory_store, null_mutex>;
-INFLIGHT_EXTERN template class core<tcp_transport, memory_store, null_mutex>;
-INFLIGHT_EXTERN template class login<tcp_transport, memory_store, null_mutex>;
-INFLIGHT_EXTERN template class supervisor<tcp_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class pump<socket_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class core<socket_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class login<socket_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class supervisor<socket_transport, memory_store, null_mutex>;
 
 } // namespace detail
 } // namespace inflight

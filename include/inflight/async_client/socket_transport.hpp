@@ -1,4 +1,4 @@
-// inflight/async_client/tcp_transport.hpp - a byte stream over TCP.
+// inflight/async_client/socket_transport.hpp - a byte stream over TCP.
 #pragma once
 
 #include <inflight/async_client/handler_memory.hpp>
@@ -23,15 +23,16 @@ namespace inflight {
 ///   shutdown()                                      no more writing; the peer reads an end of file
 ///   close()                                         ends everything, pending handlers get an error
 /// It also says which clock and timer go with it.
-class tcp_transport {
+class socket_transport {
 public:
     using clock_type = std::chrono::steady_clock;
     using timer_type = asio::steady_timer;
 
-    explicit tcp_transport(const asio::any_io_executor& executor) : socket_(executor), resolver_(executor) {}
-    tcp_transport(const tcp_transport&) = delete;
-    tcp_transport& operator=(const tcp_transport&) = delete;
-    ~tcp_transport() {
+    explicit socket_transport(const asio::any_io_executor& executor)
+        : socket_(executor), resolver_(executor) {}
+    socket_transport(const socket_transport&) = delete;
+    socket_transport& operator=(const socket_transport&) = delete;
+    ~socket_transport() {
         if (const auto c = connecting_.lock()) c->abandon();
     }
 
