@@ -7,6 +7,7 @@
 #pragma once
 
 #include <inflight/testing/server.hpp>
+#include <inflight/testing/server_wire.hpp>
 #include <inflight/testing/virtual_clock.hpp>
 
 #include <asio/awaitable.hpp>
@@ -30,6 +31,7 @@ namespace detail {
 struct site {
     testing::server server;
     link_state link = link_state::up;
+    layers_function make_layers{};
     explicit site(server_options options) : server(std::move(options)) {}
 };
 
@@ -84,8 +86,10 @@ public:
         if (send(now)) return true;
         if (is_closed_ || is_finished_) return end(asio::error::eof, now);
         if (deliver(now)) return true;
-        const bool is_over = site_->server.is_closing(id_) && site_->server.output(id_).empty();
-        return is_over && end(asio::error::eof, now);
+        const bool is_said = site_->server.is_closing(id_) && site_->server.output(id_).empty();
+        if (is_said) wire_->finish();
+        if (wire_->has_output()) return deliver(now);
+        return (is_said || wire_->is_over()) && end(asio::error::eof, now);
     }
     void cut() { is_cut_ = true; }
     /// Neither end will use it any more.
@@ -93,7 +97,6 @@ public:
 
 private:
     enum class state : std::uint8_t { idle, opening, open, ended };
-    static constexpr std::size_t max_read = 64 * 1024;
 
     bool connect(time_point now) {
         if (site_ && site_->link == link_state::silent) return false;
@@ -102,7 +105,10 @@ private:
             error = asio::error::host_not_found;
         else if (site_->link == link_state::down)
             error = asio::error::connection_refused;
-        if (!error) id_ = site_->server.opened(now);
+        if (!error) {
+            id_ = site_->server.opened(now);
+            wire_.emplace(site_->make_layers);
+        }
         state_ = error ? state::ended : state::open;
         asio::post(executor_, [done = std::exchange(on_open_, nullptr), error] { done(error); });
         return true;
@@ -116,15 +122,18 @@ private:
 
     bool send(time_point now) {
         if (sent_.empty() || !site_->server.wants_input(id_)) return false;
-        site_->server.received(id_, std::exchange(sent_, {}), now);
+        const std::string bytes = std::exchange(sent_, {});
+        if (const std::string_view plain = wire_->received(bytes); !plain.empty())
+            site_->server.received(id_, plain, now);
         return true;
     }
 
     bool deliver(time_point now) {
-        const std::string_view output = site_->server.output(id_);
-        if (!on_read_ || output.empty()) return false;
-        std::string bytes(output.substr(0, max_read));
-        site_->server.written(id_, bytes.size(), now);
+        std::string bytes;
+        if (!on_read_) return false;
+        const std::size_t n = wire_->take(site_->server.output(id_), bytes);
+        if (bytes.empty()) return false;
+        if (n != 0) site_->server.written(id_, n, now);
         post_read({}, std::move(bytes));
         return true;
     }
@@ -157,6 +166,7 @@ private:
     state state_ = state::idle;
     bool is_finished_ = false, is_closed_ = false, is_cut_ = false;
     std::error_code error_{asio::error::not_connected};
+    std::optional<server_wire> wire_{};
     std::string sent_{}; // By the client, and not at the server yet.
     open_handler on_open_{};
     read_handler on_read_{};
@@ -241,6 +251,15 @@ public:
     void set_link(const std::string& host, link_state state) {
         if (auto* site = hub_.find(host)) site->link = state;
     }
+    /// New connections to all servers, or to that of one name, get what `make` makes between MQTT and the
+    /// network; an empty function: nothing. For clients whose transport knows layers: layered_client.
+    void set_layers(const layers_function& make) {
+        for (auto& [host, site] : hub_.sites) site.make_layers = make;
+    }
+    void set_layers(const std::string& host, layers_function make) {
+        if (auto* site = hub_.find(host)) site->make_layers = std::move(make);
+    }
+
     /// Resets all connections. New ones are possible at once.
     void cut() { hub_.cut(); }
 

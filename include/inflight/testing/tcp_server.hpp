@@ -1,14 +1,18 @@
-// inflight/testing/tcp_server.hpp - a server on a real port.
+// inflight/testing/tcp_server.hpp - a server on a real port, or a Unix socket.
 #pragma once
 
 #include <inflight/testing/server.hpp>
+#include <inflight/testing/server_wire.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/basic_socket_acceptor.hpp>
+#include <asio/generic/stream_protocol.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 
 #include <array>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,18 +24,19 @@ namespace detail {
 
 // What handlers keep alive. Every function that is not private takes the lock.
 class tcp_service : public std::enable_shared_from_this<tcp_service> {
-    using tcp = asio::ip::tcp;
     using clock = std::chrono::steady_clock;
 
 public:
-    tcp_service(asio::any_io_executor executor, server_options options, const tcp::endpoint& where)
+    using protocol = asio::generic::stream_protocol; // One type for TCP and Unix sockets.
+
+    tcp_service(asio::any_io_executor executor, server_options options, const protocol::endpoint& where)
         : executor_(std::move(executor)),
           server_(std::move(options)),
           acceptor_(executor_, where),
           accept_timer_(executor_),
           server_timer_(executor_) {}
 
-    tcp::endpoint local_endpoint() const { return acceptor_.local_endpoint(); }
+    protocol::endpoint local_endpoint() const { return acceptor_.local_endpoint(); }
 
     void start() {
         const std::lock_guard lock(mutex_);
@@ -55,6 +60,11 @@ public:
         logger_ = std::move(logger);
     }
 
+    void set_layers(layers_function make) {
+        const std::lock_guard lock(mutex_);
+        make_layers_ = std::move(make);
+    }
+
     template <class F> decltype(auto) with_server(F&& f) {
         const std::lock_guard lock(mutex_);
         const struct finally {
@@ -65,21 +75,21 @@ public:
     }
 
 private:
-    static constexpr std::size_t max_chunk = 64 * 1024;
-
     struct connection {
         connection_id id;
-        tcp::socket socket;
+        protocol::socket socket;
+        server_wire wire;
         asio::steady_timer linger; // The time that the peer has to close after us.
-        std::string chunk{};       // Being written.
+        std::string chunk{};       // Being written,
+        std::size_t output = 0;    // so many bytes of the server's output.
         bool is_reading = false, is_writing = false, is_over = false;
-        connection(connection_id i, tcp::socket s)
-            : id(i), socket(std::move(s)), linger(socket.get_executor()) {}
+        connection(connection_id i, protocol::socket s, const layers_function& make)
+            : id(i), socket(std::move(s)), wire(make), linger(socket.get_executor()) {}
     };
     using connection_ptr = std::shared_ptr<connection>;
 
     void accept() {
-        acceptor_.async_accept([self = shared_from_this()](std::error_code error, tcp::socket socket) {
+        acceptor_.async_accept([self = shared_from_this()](std::error_code error, protocol::socket socket) {
             const std::lock_guard lock(self->mutex_);
             if (self->is_stopped_) return;
             if (error) return self->accept_later(); // Too many files are open, above all.
@@ -96,13 +106,13 @@ private:
         });
     }
 
-    void open(tcp::socket socket) {
+    void open(protocol::socket socket) {
         std::error_code error;
-        socket.set_option(tcp::no_delay(true), error);
+        socket.set_option(asio::ip::tcp::no_delay(true), error); // Which a Unix socket has not got.
         socket.non_blocking(true, error);
         if (error) return; // The peer is gone again.
         const connection_id id = server_.opened(clock::now());
-        connections_.emplace(id, std::make_shared<connection>(id, std::move(socket)));
+        connections_.emplace(id, std::make_shared<connection>(id, std::move(socket), make_layers_));
         carry_out();
     }
 
@@ -127,21 +137,22 @@ private:
     void write(const connection_ptr& c) {
         if (c->is_writing || c->is_over) return;
         const std::string_view output = server_.output(c->id);
-        if (output.empty()) {
-            if (server_.is_closing(c->id)) close_politely(c);
+        if (output.empty() && server_.is_closing(c->id)) c->wire.finish();
+        c->output = c->wire.take(output, c->chunk); // A copy: the server's own goes with its connection.
+        if (c->chunk.empty()) {
+            if (c->wire.is_over() || (output.empty() && server_.is_closing(c->id))) close_politely(c);
             return;
         }
-        c->chunk = output.substr(0, max_chunk); // The server's own bytes go with its end of the connection.
         c->is_writing = true;
         asio::async_write(c->socket, asio::buffer(c->chunk),
-                          [self = shared_from_this(), c](std::error_code error, std::size_t n) {
+                          [self = shared_from_this(), c](std::error_code error, std::size_t) {
                               const std::lock_guard lock(self->mutex_);
                               c->is_writing = false;
                               if (self->is_stopped_ || c->is_over) return;
                               if (error)
                                   self->end(c);
                               else
-                                  self->server_.written(c->id, n, clock::now());
+                                  self->server_.written(c->id, c->output, clock::now());
                               self->carry_out();
                           });
     }
@@ -151,21 +162,24 @@ private:
         if (c->is_reading) return;
         if (!c->is_over && !server_.wants_input(c->id)) return;
         c->is_reading = true;
-        c->socket.async_wait(tcp::socket::wait_read, [self = shared_from_this(), c](std::error_code error) {
-            const std::lock_guard lock(self->mutex_);
-            c->is_reading = false;
-            if (self->is_stopped_ || !c->socket.is_open()) return;
-            self->take(c, error);
-            self->carry_out();
-        });
+        c->socket.async_wait(protocol::socket::wait_read,
+                             [self = shared_from_this(), c](std::error_code error) {
+                                 const std::lock_guard lock(self->mutex_);
+                                 c->is_reading = false;
+                                 if (self->is_stopped_ || !c->socket.is_open()) return;
+                                 self->take(c, error);
+                                 self->carry_out();
+                             });
     }
 
     void take(const connection_ptr& c, std::error_code error) {
-        thread_local std::array<char, max_chunk> buffer;
+        thread_local std::array<char, server_wire::max_chunk> buffer;
         const std::size_t n = error ? 0 : c->socket.read_some(asio::buffer(buffer), error);
         if (error == asio::error::would_block || error == asio::error::try_again) return;
         if (error) return end(c);
-        if (!c->is_over) server_.received(c->id, {buffer.data(), n}, clock::now());
+        if (c->is_over) return;
+        if (const std::string_view plain = c->wire.received({buffer.data(), n}); !plain.empty())
+            server_.received(c->id, plain, clock::now());
     }
 
     // The last bytes would be lost to a reset if the peer had sent something that nobody has read: it is
@@ -174,7 +188,7 @@ private:
         server_.closed(c->id, clock::now());
         c->is_over = true;
         std::error_code ignored;
-        c->socket.shutdown(tcp::socket::shutdown_send, ignored);
+        c->socket.shutdown(protocol::socket::shutdown_send, ignored);
         c->linger.expires_after(std::chrono::seconds(1));
         c->linger.async_wait([self = shared_from_this(), c](std::error_code error) {
             const std::lock_guard lock(self->mutex_);
@@ -193,9 +207,15 @@ private:
     void say_goodbye(connection& c) {
         std::error_code ignored;
         if (!c.is_over) server_.disconnect(c.id, reason_code::server_shutting_down, clock::now());
-        if (!c.is_over && !c.is_writing) c.socket.write_some(asio::buffer(server_.output(c.id)), ignored);
+        if (!c.is_over && !c.is_writing) {
+            std::string layers_leave;
+            (void)c.wire.take(server_.output(c.id), c.chunk);
+            c.wire.finish();
+            (void)c.wire.take({}, layers_leave);
+            c.socket.write_some(asio::buffer(c.chunk + layers_leave), ignored);
+        }
         c.linger.cancel();
-        c.socket.shutdown(tcp::socket::shutdown_send, ignored);
+        c.socket.shutdown(protocol::socket::shutdown_send, ignored);
         c.socket.close(ignored);
     }
 
@@ -218,29 +238,39 @@ private:
     std::mutex mutex_{};
     asio::any_io_executor executor_;
     testing::server server_;
-    tcp::acceptor acceptor_;
+    asio::basic_socket_acceptor<protocol> acceptor_;
     asio::steady_timer accept_timer_, server_timer_;
     std::map<connection_id, connection_ptr> connections_{};
     std::function<void(std::string_view)> logger_{};
+    layers_function make_layers_{};
     bool is_armed_ = false, is_stopped_ = false;
 };
 
 } // namespace detail
 
-/// Serves a `server` over TCP, on the executor it is given, whose context must outlive it. For tests and
-/// demonstrations: there is no encryption, and everything is in memory.
+/// Serves a `server` over TCP or a Unix socket, on the executor it is given, whose context must outlive it.
+/// For tests and demonstrations: everything is in memory, and encrypted only if set_layers() says so.
 ///
 /// Thread safety: every function may be called from any thread, and the executor may have several threads.
 class tcp_server {
 public:
     using endpoint = asio::ip::tcp::endpoint;
+    using generic_endpoint = asio::generic::stream_protocol::endpoint;
 
     /// Listens from now on; on this machine only, and on a port that the system chooses, unless `where` says
     /// otherwise. Throws std::system_error when it cannot listen there.
     explicit tcp_server(asio::any_io_executor executor, server_options options = {},
                         const endpoint& where = {asio::ip::address_v4::loopback(), 0})
-        : service_(std::make_shared<detail::tcp_service>(std::move(executor), std::move(options), where)),
-          endpoint_(service_->local_endpoint()) {
+        : tcp_server(std::move(executor), std::move(options), generic_endpoint(where)) {}
+    /// The same on a Unix socket: `asio::local::stream_protocol::endpoint(path)`. Its file must not be there
+    /// before, and is left to whoever removes it.
+    tcp_server(asio::any_io_executor executor, server_options options, const generic_endpoint& where)
+        : service_(std::make_shared<detail::tcp_service>(std::move(executor), std::move(options), where)) {
+        const generic_endpoint bound = service_->local_endpoint();
+        if (bound.protocol().family() == AF_INET || bound.protocol().family() == AF_INET6) {
+            endpoint_.resize(bound.size());
+            std::memcpy(endpoint_.data(), bound.data(), bound.size());
+        }
         service_->start();
     }
     template <class Context>
@@ -248,10 +278,15 @@ public:
     explicit tcp_server(Context& context, server_options options = {},
                         const endpoint& where = {asio::ip::address_v4::loopback(), 0})
         : tcp_server(asio::any_io_executor(context.get_executor()), std::move(options), where) {}
+    template <class Context>
+        requires std::convertible_to<decltype(std::declval<Context&>().get_executor()), asio::any_io_executor>
+    tcp_server(Context& context, server_options options, const generic_endpoint& where)
+        : tcp_server(asio::any_io_executor(context.get_executor()), std::move(options), where) {}
     tcp_server(const tcp_server&) = delete;
     tcp_server& operator=(const tcp_server&) = delete;
     ~tcp_server() { stop(); }
 
+    /// Of a TCP server. 0 for a Unix socket.
     std::uint16_t port() const { return endpoint_.port(); }
     endpoint local_endpoint() const { return endpoint_; }
 
@@ -264,12 +299,16 @@ public:
     /// calls nothing of this object.
     void enable_logger(std::function<void(std::string_view)> f) { service_->set_logger(std::move(f)); }
 
+    /// New connections get what `make` makes between MQTT and their socket; an empty function: nothing. Runs
+    /// with the server's I/O, and calls nothing of this object.
+    void set_layers(layers_function make) { service_->set_layers(std::move(make)); }
+
     /// Tells the clients (5.0), closes all connections, and listens no longer; final.
     void stop() { service_->stop(); }
 
 private:
     std::shared_ptr<detail::tcp_service> service_;
-    endpoint endpoint_;
+    endpoint endpoint_{};
 };
 
 } // namespace inflight::testing

@@ -89,6 +89,12 @@ public:
         return {};
     }
 
+    bool is_transparent() const override {
+        for (const auto& one : layers_)
+            if (!one->is_transparent()) return false;
+        return true;
+    }
+
     std::string details() const override {
         for (const auto& one : layers_)
             if (std::string words = one->details(); !words.empty()) return words;
