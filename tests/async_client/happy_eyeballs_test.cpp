@@ -4,7 +4,7 @@
 #include <asio/ip/tcp.hpp>
 
 using asio::ip::tcp;
-using inflight::detail::endpoint_list, inflight::detail::happy_eyeballs, inflight::detail::interleaved;
+using inflight::detail::endpoint_list, inflight::detail::happy_eyeballs, inflight::detail::interleaved, inflight::detail::stream_socket;
 
 namespace {
 
@@ -58,14 +58,14 @@ struct race {
     asio::io_context io{1};
     int calls = 0;
     std::error_code error{};
-    std::optional<tcp::socket> winner{};
-    std::vector<std::pair<tcp::endpoint, std::error_code>> told{};
+    std::optional<stream_socket> winner{};
+    std::vector<std::pair<stream_socket::endpoint_type, std::error_code>> told{};
     std::shared_ptr<happy_eyeballs> one{};
 
     void start(endpoint_list all, std::chrono::milliseconds delay) {
         one = std::make_shared<happy_eyeballs>(io.get_executor(), std::move(all), delay,
-                                               [this](const tcp::endpoint& e, std::error_code failure) { told.emplace_back(e, failure); });
-        one->start([this](std::error_code e, tcp::socket s) {
+                                               [this](const auto& e, std::error_code failure) { told.emplace_back(e, failure); });
+        one->start([this](std::error_code e, stream_socket s) {
             ++calls;
             error = e;
             winner.emplace(std::move(s));
@@ -84,9 +84,9 @@ struct race {
 
 TEST_CASE("happy eyeballs: IPv6 and IPv4 take turns, IPv6 first, each in the system's order", "[async_client]") {
     const auto a = at("192.0.2.1", 1), b = at("192.0.2.2", 1), c = at("192.0.2.3", 1), x = at("2001:db8::1", 1), y = at("2001:db8::2", 1);
-    CHECK(interleaved({a, b, c, x, y}) == endpoint_list{x, a, y, b, c});
-    CHECK(interleaved({x, y}) == endpoint_list{x, y});
-    CHECK(interleaved({b, a}) == endpoint_list{b, a});
+    CHECK(interleaved(endpoint_list{a, b, c, x, y}) == endpoint_list{x, a, y, b, c});
+    CHECK(interleaved(endpoint_list{x, y}) == endpoint_list{x, y});
+    CHECK(interleaved(endpoint_list{b, a}) == endpoint_list{b, a});
     CHECK(interleaved({}).empty());
 }
 
@@ -95,7 +95,7 @@ TEST_CASE("happy eyeballs: an address that does not answer costs the delay, and 
     race r;
     const listener good(r.io);
     const auto begin = std::chrono::steady_clock::now();
-    r.start(interleaved({good.endpoint(), silent.endpoint()}), 30ms);
+    r.start(interleaved(endpoint_list{good.endpoint(), silent.endpoint()}), 30ms);
     r.run();
     CHECK_FALSE(r.error);
     CHECK(r.winner->remote_endpoint() == good.endpoint());

@@ -1,9 +1,11 @@
 // inflight/async_client/happy_eyeballs.hpp - connects to that address of a host which answers first.
 // Standard: RFC 8305, sections 4 and 5.
+//
+// Addresses and sockets are generic, so that a compiler sees one kind for TCP and Unix sockets.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
-#include <asio/ip/tcp.hpp>
+#include <asio/generic/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <functional>
@@ -15,14 +17,15 @@
 
 namespace inflight::detail {
 
-using endpoint_list = std::vector<asio::ip::tcp::endpoint>;
+using stream_socket = asio::generic::stream_protocol::socket;
+using endpoint_list = std::vector<stream_socket::endpoint_type>;
 
 /// IPv6 and IPv4 by turns, IPv6 first, each in the order in which the system has sorted them.
 inline endpoint_list interleaved(const endpoint_list& all) {
     endpoint_list out;
     out.reserve(all.size());
     const auto next = [&](std::size_t& at, bool v6) {
-        while (at != all.size() && all[at].address().is_v6() != v6) ++at;
+        while (at != all.size() && (all[at].protocol().family() == AF_INET6) != v6) ++at;
         if (at != all.size()) out.push_back(all[at++]);
     };
     for (std::size_t v6 = 0, v4 = 0; out.size() != all.size();) {
@@ -36,16 +39,19 @@ inline endpoint_list interleaved(const endpoint_list& all) {
 /// on; all that have begun go on. The first to stand wins and the others are closed. Runs on one strand.
 class happy_eyeballs : public std::enable_shared_from_this<happy_eyeballs> {
 public:
-    using socket = asio::ip::tcp::socket;
-    using endpoint = asio::ip::tcp::endpoint;
+    using socket = stream_socket;
+    using endpoint = socket::endpoint_type;
     /// Which socket has won, or the error of the one that failed last.
     using handler = std::function<void(std::error_code, socket)>;
     /// An address is about to be tried (no error), or has failed.
     using listener = std::function<void(const endpoint&, std::error_code)>;
+    /// Makes a socket ready to connect, which is open; an error is that of the address.
+    using preparer = std::function<std::error_code(socket&, const endpoint&)>;
 
     happy_eyeballs(const asio::any_io_executor& executor, endpoint_list all, std::chrono::milliseconds delay,
-                   listener tell)
-        : timer_(executor), all_(std::move(all)), delay_(delay), tell_(std::move(tell)) {}
+                   listener tell, preparer prepare = {})
+        : timer_(executor), all_(std::move(all)), delay_(delay), tell_(std::move(tell)),
+          prepare_(std::move(prepare)) {}
 
     /// `done` is called once, later, unless abandon() comes first. There is one address at least.
     void start(handler done) {
@@ -72,15 +78,29 @@ private:
         if (tell_) tell_(where, {});
         attempts_.emplace_back(socket(timer_.get_executor()), where);
         const auto one = std::prev(attempts_.end());
+        if (const auto error = prepare(*one)) return wait(std::chrono::milliseconds(0), one, error);
         one->first.async_connect(where, [self = shared_from_this(), one](std::error_code error) {
             if (error) self->on_failed(one, error);
             else self->on_connected(one);
         });
         if (next_ == all_.size()) return (void)timer_.cancel();
-        timer_.expires_after(delay_);
-        timer_.async_wait([self = shared_from_this(), number = next_](std::error_code cancelled) {
-            if (!cancelled && self->next_ == number && number != self->all_.size()) self->start_next();
-        });
+        wait(delay_, attempts_.end(), {});
+    }
+
+    std::error_code prepare(std::pair<socket, endpoint>& one) {
+        std::error_code error;
+        one.first.open(one.second.protocol(), error);
+        return error || !prepare_ ? error : prepare_(one.first, one.second);
+    }
+
+    // Then the next one is tried, or this one has failed.
+    void wait(std::chrono::milliseconds delay, attempts::iterator failed, std::error_code why) {
+        timer_.expires_after(delay);
+        timer_.async_wait(
+            [self = shared_from_this(), number = next_, failed, why](std::error_code cancelled) {
+                if (why) return self->on_failed(failed, why);
+                if (!cancelled && self->next_ == number && number != self->all_.size()) self->start_next();
+            });
     }
 
     void on_failed(attempts::iterator one, std::error_code error) {
@@ -118,6 +138,7 @@ private:
     std::size_t next_ = 0; // Of all_, to be tried.
     std::chrono::milliseconds delay_;
     listener tell_;
+    preparer prepare_;
     attempts attempts_{}; // That have begun and not ended.
     handler done_{};
 };

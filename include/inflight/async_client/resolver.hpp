@@ -5,7 +5,7 @@
 #include <asio/error.hpp>
 #include <asio/execution/context_as.hpp>
 #include <asio/execution_context.hpp>
-#include <asio/ip/tcp.hpp>
+#include <asio/generic/stream_protocol.hpp>
 #include <asio/post.hpp>
 
 #ifndef _WIN32
@@ -13,7 +13,6 @@
 #endif
 
 #include <cerrno>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -29,7 +28,7 @@ namespace detail {
 // there is somebody to tell.
 class lookup {
 public:
-    using endpoints = std::vector<asio::ip::tcp::endpoint>;
+    using endpoints = std::vector<asio::generic::stream_protocol::endpoint>;
     using handler = std::function<void(std::error_code, endpoints)>;
 
     lookup(handler done, const asio::any_io_executor& executor)
@@ -137,14 +136,14 @@ private:
         addrinfo hints{}, *first = nullptr;
         hints.ai_socktype = SOCK_STREAM;
         hints.ai_protocol = IPPROTO_TCP;
-        if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &first)) return to_error(error);
+        hints.ai_flags = AI_NUMERICSERV;
+        const std::string service = std::to_string(port);
+        if (const int error = ::getaddrinfo(host.c_str(), service.c_str(), &hints, &first))
+            return to_error(error);
         const std::unique_ptr<addrinfo, void (*)(addrinfo*)> all(first, &release);
         for (const addrinfo* a = first; a; a = a->ai_next) {
             if (a->ai_family != AF_INET && a->ai_family != AF_INET6) continue;
-            asio::ip::tcp::endpoint& e = found.emplace_back();
-            e.resize(a->ai_addrlen);
-            std::memcpy(e.data(), a->ai_addr, a->ai_addrlen);
-            e.port(port);
+            found.emplace_back(a->ai_addr, a->ai_addrlen, IPPROTO_TCP);
         }
         return {};
     }

@@ -1,4 +1,4 @@
-// inflight/async_client/socket_transport.hpp - a byte stream over TCP.
+// inflight/async_client/socket_transport.hpp - a byte stream over TCP or a Unix socket.
 #pragma once
 
 #include <inflight/async_client/handler_memory.hpp>
@@ -7,11 +7,68 @@
 #include <inflight/async_client/resolver.hpp>
 
 #include <asio/bind_allocator.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <array>
+#include <cstring>
 
 namespace inflight {
+
+namespace detail {
+
+// What the options say of a socket, before it connects.
+class socket_preparer {
+public:
+    /// `impossible`: why it need not be tried, if anything.
+    socket_preparer(boxed<socket_options> options, std::error_code impossible)
+        : options_(std::move(options)), impossible_(impossible) {}
+
+    std::error_code operator()(stream_socket& socket, const stream_socket::endpoint_type& where) const {
+        const socket_options& o = *options_;
+        std::error_code error = impossible_;
+        const auto set = [&](const auto& option) {
+            if (!error) socket.set_option(option, error);
+        };
+        if (o.send_buffer > 0) set(asio::socket_base::send_buffer_size(o.send_buffer));
+        if (o.receive_buffer > 0) set(asio::socket_base::receive_buffer_size(o.receive_buffer));
+        const int family = where.protocol().family();
+        if (family != AF_INET && family != AF_INET6) return error;
+        if (o.no_delay) set(asio::ip::tcp::no_delay(true));
+        if (o.keep_alive) set(asio::socket_base::keep_alive(true));
+        if (!error && !o.local_interface.empty()) error = bind_to_interface(socket, o.local_interface);
+        if (!error && !o.local_address.empty()) error = bind_to_address(socket, o.local_address, family);
+        return error;
+    }
+
+private:
+    // It leaves by this interface even if the table of routes says otherwise.
+    static std::error_code bind_to_interface(stream_socket& socket, const std::string& name) {
+#ifdef SO_BINDTODEVICE
+        const int bad = ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_BINDTODEVICE, name.data(),
+                                     static_cast<socklen_t>(name.size()));
+        return bad ? std::error_code(errno, std::system_category()) : std::error_code();
+#else
+        (void)socket, (void)name;
+        return std::make_error_code(std::errc::function_not_supported);
+#endif
+    }
+
+    static std::error_code bind_to_address(stream_socket& socket, const std::string& text, int family) {
+        std::error_code error;
+        const auto address = asio::ip::make_address(text, error);
+        if (error) return errc::local_address_invalid;
+        if (address.is_v6() != (family == AF_INET6)) return asio::error::address_family_not_supported;
+        socket.bind(asio::ip::tcp::endpoint(address, 0), error);
+        return error;
+    }
+
+    boxed<socket_options> options_;
+    std::error_code impossible_;
+};
+
+} // namespace detail
 
 /// What a client needs of a transport. One object is one connection; its handlers run on its executor and are
 /// called exactly once, unless the object is destroyed first.
@@ -39,15 +96,16 @@ public:
     using open_handler = std::function<void(std::error_code)>;
 
     void async_open(const broker& where, opening how, open_handler handler) {
-        std::string host = where.host;
-        if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+        if (where.transport == transport_kind::unix_socket)
+            return open_unix(where.host, std::move(how), std::move(handler));
         std::error_code not_literal;
-        const auto address = asio::ip::make_address(host, not_literal);
-        if (!not_literal) return connect({{address, where.port}}, std::move(how), std::move(handler));
+        const auto address = asio::ip::make_address(where.host, not_literal);
+        if (!not_literal)
+            return connect({tcp_endpoint(address, where.port)}, std::move(how), std::move(handler));
         if (how.tell) how.tell({.step = connection_step::resolving});
-        resolver_.resolve(std::move(host), where.port,
+        resolver_.resolve(where.host, where.port,
                           [this, how = std::move(how), handler = std::move(handler)](
-                              std::error_code error, const detached_resolver::endpoints& found) {
+                              std::error_code error, const detail::endpoint_list& found) {
                               if (error) return handler(error);
                               connect(found, how, handler);
                           });
@@ -64,7 +122,7 @@ public:
                 return async_read(std::move(handler));
             handler(error, std::string_view(buffer.data(), n));
         };
-        socket_.async_wait(asio::ip::tcp::socket::wait_read, in(reading_, std::move(read)));
+        socket_.async_wait(detail::stream_socket::wait_read, in(reading_, std::move(read)));
     }
 
     template <class Buffers, class Handler>
@@ -80,7 +138,7 @@ public:
 
     void shutdown() {
         std::error_code ignored;
-        socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+        socket_.shutdown(detail::stream_socket::shutdown_send, ignored);
     }
 
     void close() {
@@ -91,14 +149,30 @@ public:
     }
 
 private:
+    using tcp_endpoint = asio::ip::tcp::endpoint;
+
     template <class Handler>
     static auto in(detail::handler_memory& memory, Handler handler) {
         return asio::bind_allocator(detail::handler_allocator<void>(memory), std::move(handler));
     }
 
+    void open_unix(const std::string& path, opening how, open_handler handler) {
+#ifdef ASIO_HAS_LOCAL_SOCKETS
+        using endpoint = asio::local::stream_protocol::endpoint;
+        if (path.size() < sizeof(sockaddr_un::sun_path))
+            return connect({endpoint(path)}, std::move(how), std::move(handler));
+        connect({endpoint()}, std::move(how), std::move(handler), asio::error::name_too_long);
+#else
+        (void)path;
+        connect({detail::stream_socket::endpoint_type()}, std::move(how), std::move(handler),
+                asio::error::address_family_not_supported);
+#endif
+    }
+
     // A host that has addresses, of which one takes TCP and then is silent, gets them in another order the
     // next time.
-    void connect(const detached_resolver::endpoints& found, opening how, open_handler handler) {
+    void connect(const detail::endpoint_list& found, opening how, open_handler handler,
+                 std::error_code impossible = {}) {
         auto all = detail::interleaved(found);
         if (all.empty()) return handler(asio::error::not_found);
         const auto first = static_cast<std::ptrdiff_t>(how.first_address % all.size());
@@ -112,27 +186,30 @@ private:
                 e.error = error;
                 tell_user(e);
             };
-        const auto c = std::make_shared<detail::happy_eyeballs>(socket_.get_executor(), std::move(all),
-                                                                how.address_delay, std::move(tell));
+        const auto c = std::make_shared<detail::happy_eyeballs>(
+            socket_.get_executor(), std::move(all), how.address_delay, std::move(tell),
+            detail::socket_preparer(std::move(how.socket), impossible));
         connecting_ = c;
-        c->start([this, handler = std::move(handler)](std::error_code error, asio::ip::tcp::socket winner) {
+        c->start([this, handler = std::move(handler)](std::error_code error, detail::stream_socket winner) {
             connecting_.reset(); // Or else it keeps the memory of what it pointed to.
             if (error) return handler(error);
             socket_ = std::move(winner);
-            std::error_code e; // A transport without this option works, only slower.
-            socket_.set_option(asio::ip::tcp::no_delay(true), e);
-            socket_.non_blocking(true, e);
-            handler(e);
+            socket_.non_blocking(true, error);
+            handler(error);
         });
     }
 
-    static std::string text_of(const asio::ip::tcp::endpoint& where) {
-        const std::string address = where.address().to_string();
-        return (where.address().is_v6() ? '[' + address + ']' : address) + ':' + std::to_string(where.port());
+    static std::string text_of(const detail::stream_socket::endpoint_type& where) {
+        tcp_endpoint ip;
+        if (where.protocol().family() != AF_INET && where.protocol().family() != AF_INET6) return {};
+        ip.resize(where.size());
+        std::memcpy(ip.data(), where.data(), where.size());
+        const std::string address = ip.address().to_string();
+        return (ip.address().is_v6() ? '[' + address + ']' : address) + ':' + std::to_string(ip.port());
     }
 
     detail::handler_memory reading_{}, writing_{};
-    asio::ip::tcp::socket socket_;
+    detail::stream_socket socket_;
     detached_resolver resolver_;
     // Owned by its own operations, which end with the execution context: its handler may own this transport.
     std::weak_ptr<detail::happy_eyeballs> connecting_{};
