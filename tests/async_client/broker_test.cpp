@@ -86,7 +86,7 @@ struct world {
 };
 
 std::string list(std::string_view reference) {
-    const auto all = parse_server_reference(reference, 1883);
+    const auto all = parse_server_reference(reference, broker{.port = 1883});
     if (!all) return std::string(row(all.error()).text);
     std::string out;
     for (const broker& one : *all) out += one.host + '|' + std::to_string(one.port) + ' ';

@@ -32,10 +32,9 @@ struct connection_event {
 
 /// "connecting to 192.0.2.1:1883 (broker.example:1883)"
 inline std::string print(const connection_event& e) {
-    const bool is_v6 = e.where.host.find(':') != std::string::npos && !e.where.host.starts_with('[');
-    const std::string host = is_v6 ? '[' + e.where.host + ']' : e.where.host;
-    const std::string where = host + ':' + std::to_string(e.where.port), why = ": " + e.error.message();
-    const std::string address = e.address + " (" + where + ")";
+    const std::string where = print(e.where);
+    const std::string address = e.address.empty() ? where : e.address + " (" + where + ")";
+    const std::string why = ": " + e.error.message();
     switch (e.step) {
         case connection_step::resolving: return "resolving " + where;
         case connection_step::connecting: return "connecting to " + address;

@@ -5,6 +5,7 @@
 #include <inflight/async_client/connection_event.hpp>
 #include <inflight/session/disconnect_options.hpp>
 #include <inflight/session/explanation.hpp>
+#include <inflight/transport/options.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -87,6 +88,8 @@ struct connection_options {
     /// When one cannot be reached, refuses or is lost, the next one is tried. Going to another one begins the
     /// session anew there (Clean Start 1, subscriptions renewed, messages published again), unless they share
     /// sessions, as the nodes of a cluster do.
+    /// A broker may be given by its address: `options.brokers = {{"mqtts://host"}, {"unix:/run/mqtt"}}`;
+    /// what is wrong with it connecting tells.
     std::vector<broker> brokers{broker{}};
     broker_order order = broker_order::in_turn;
     bool brokers_share_sessions = false;
@@ -107,6 +110,13 @@ struct connection_options {
     /// credentials_from()) or later; an error ends the attempt as a broker that cannot be reached does, and
     /// another one follows. Runs with the client's I/O, must not block.
     std::function<void(credentials_callback)> credentials{};
+    /// How mqtts:// and wss:// brokers are reached: <inflight/tls.hpp>; ws:// and wss://:
+    /// <inflight/websocket.hpp>. `options.tls->ca_file = "ca.pem"`.
+    boxed<tls_options> tls{};
+    boxed<websocket_options> websocket{};
+    boxed<proxy_options> proxy{};   // Not to Unix sockets.
+    boxed<socket_options> socket{}; // Addresses and interfaces are not those of Unix sockets.
+
     /// A method of enhanced authentication, as scram_sha_256() of scram.hpp is one. Needs 5.0: the client
     /// does not fall back to 3.1.1 then, and with `version` 3.1.1 connecting fails with errc::not_supported.
     enhanced_authentication authentication{};
@@ -172,6 +182,7 @@ struct client_options : session_options, connection_options {
 struct opening {
     std::size_t first_address = 0; // Of several, the one to begin with: the nth, or as many beyond the last.
     std::chrono::milliseconds address_delay{250}; // Then the next one is tried as well.
+    boxed<socket_options> socket{};
     /// Told of each step, with step, address and error; empty: nobody wants to know.
     std::function<void(connection_event)> tell{};
 };

@@ -7,9 +7,15 @@
 
 namespace inflight::detail {
 
+/// An address that cannot be read is left as it is.
+inline void complete_all(std::vector<broker>& brokers) {
+    for (broker& b : brokers) (void)complete(b);
+}
+
 /// Time limits that clocks can be asked for, a client identifier and a seed if there was none.
 inline client_options prepared(client_options options) {
     if (options.brokers.empty()) options.brokers = {broker{}};
+    complete_all(options.brokers);
     if (options.authentication)
         options.connect_properties.set<property_id::authentication_method>(options.authentication.method);
     for (auto* limit :

@@ -68,14 +68,15 @@ protected:
     }
 
     /// What is wrong with our own CONNECT, if anything.
-    errc opened(std::shared_ptr<Transport> transport, protocol_version version, std::string_view words) {
+    errc opened(std::shared_ptr<Transport> transport, protocol_version version, std::string_view words,
+                const credentials& login) {
         transport_ = std::move(transport);
         partial_.clear();
         trace_.clear();
         reading_ = writing_ = paused_ = stalled_ = finished_writing_ = false;
         close_error_ = {};
         errc bad = errc::none;
-        step([&] { bad = session_.transport_opened(version, words); });
+        step([&] { bad = session_.transport_opened(version, words, login); });
         read();
         flush();
         return bad;

@@ -4,29 +4,8 @@
 
 #include <inflight/async_client/options.hpp>
 
-#include <charconv>
-
 namespace inflight {
 namespace detail {
-
-/// host, host:port, [host] or [host]:port.
-inline std::optional<broker> parse_reference(std::string_view text, std::uint16_t default_port) {
-    std::string_view host = text.substr(0, text.find(':')), rest = text.substr(host.size());
-    if (text.starts_with('[')) {
-        const std::size_t end = text.find(']');
-        if (end == std::string_view::npos) return std::nullopt;
-        host = text.substr(1, end - 1);
-        rest = text.substr(end + 1);
-    }
-    if (host.empty() || host.find('[') != std::string_view::npos) return std::nullopt;
-    if (rest.empty()) return broker{std::string(host), default_port};
-    std::uint16_t port = 0;
-    const char* const last = text.data() + text.size();
-    if (rest.front() != ':' || rest.size() == 1) return std::nullopt;
-    const auto [end, bad] = std::from_chars(rest.data() + 1, last, port);
-    if (bad != std::errc{} || end != last || port == 0) return std::nullopt;
-    return broker{std::string(host), port};
-}
 
 /// The codes that send a client to another broker. [v5:U5-28]
 constexpr bool names_other_server(reason_code code) {
@@ -36,18 +15,21 @@ constexpr bool names_other_server(reason_code code) {
 } // namespace detail
 
 /// The brokers of a Server Reference, in its order: names or addresses parted by spaces, each with a port
-/// behind a colon if it is not `default_port`, names that hold a colon (IPv6) in brackets. The standard only
-/// recommends this form, so one that is not in it says nothing: errc::server_reference_invalid, also if it
-/// is empty.
-inline result<std::vector<broker>> parse_server_reference(std::string_view text, std::uint16_t default_port) {
+/// behind a colon if it is not that of `from`, the broker that says it; names that hold a colon (IPv6) in
+/// brackets. They are reached as `from` is, by the same kind of transport, with its path and login. The
+/// standard only recommends this form, so one that is not in it says nothing: errc::server_reference_invalid,
+/// also if it is empty, or if `from` is a Unix socket.
+inline result<std::vector<broker>> parse_server_reference(std::string_view text, const broker& from) {
     std::vector<broker> out;
+    if (from.transport == transport_kind::unix_socket) return errc::server_reference_invalid;
     while (!text.empty()) {
         const std::string_view one = text.substr(0, text.find(' '));
         text.remove_prefix(std::min(text.size(), one.size() + 1));
         if (one.empty()) continue;
-        auto where = detail::parse_reference(one, default_port);
-        if (!where) return errc::server_reference_invalid;
-        out.push_back(*std::move(where));
+        broker& where = out.emplace_back(from);
+        where.port = 0;
+        if (detail::read_host_and_port(one, where) != errc::none) return errc::server_reference_invalid;
+        if (where.port == 0) where.port = from.port;
     }
     if (out.empty()) return errc::server_reference_invalid;
     return out;

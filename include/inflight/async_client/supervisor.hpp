@@ -55,6 +55,7 @@ public:
     }
 
     void set_brokers(std::vector<broker> brokers) {
+        complete_all(brokers);
         const lock_type lock(this->mutex_);
         if (brokers == this->options_.brokers) return;
         brokers_.set(std::move(brokers));
@@ -164,6 +165,8 @@ private:
         if (o.keep_session && o.client_id.empty()) return errc::client_id_missing; // To be kept under.
         if (this->needs_v5() && this->options_.version == protocol_version::v3_1_1)
             return errc::not_supported;
+        for (broker b : this->options_.brokers)
+            if (const errc bad = complete(b); bad != errc::none) return bad;
         return o.will && wrong_topic(o.will->topic) != errc::none ? errc::will_topic_invalid : errc::none;
     }
 
@@ -239,7 +242,9 @@ private:
 
     // A host that is not reached is begun with at another of its addresses.
     opening how_to_open() {
-        opening how{.first_address = failures_, .address_delay = this->options_.address_delay};
+        opening how{.first_address = failures_,
+                    .address_delay = this->options_.address_delay,
+                    .socket = this->options_.socket};
         if (this->options_.on_connection_event)
             how.tell = [self = self_ptr(), where = brokers_.current()](connection_event e) {
                 e.where = where;
@@ -266,7 +271,10 @@ private:
         }
         state_ = state::open;
         tell_step(connection_step::connected);
-        is_connect_bad_ = this->opened(std::move(t), this->preferred_, this->first_words()) != errc::none;
+        const boxed<credentials> none;
+        const auto& who = this->options_.credentials ? none : brokers_.current().login;
+        is_connect_bad_ =
+            this->opened(std::move(t), this->preferred_, this->first_words(), *who) != errc::none;
     }
 
     void on_attempt_timeout(std::uint64_t attempt) {
@@ -414,7 +422,7 @@ private:
     }
 
     void ask_where_to(bool had_connack) {
-        const auto to = parse_server_reference(said().result.server_reference, brokers_.current().port);
+        const auto to = parse_server_reference(said().result.server_reference, brokers_.current());
         if (!to || brokers_.hops() >= this->options_.max_redirects) {
             said().result.error = to ? errc::too_many_redirects : to.error();
             return retry_or_stop(had_connack);

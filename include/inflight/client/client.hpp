@@ -106,7 +106,7 @@ public:
     /// errc::already_connected, errc::no_host, errc::invalid_argument (`keep_alive`), errc::client_id_missing
     /// (keep_session needs one), errc::will_topic_invalid, errc::would_deadlock inside a callback. Also
     /// errc::shutting_down.
-    std::error_code connect(std::string host, std::uint16_t port = 1883,
+    std::error_code connect(std::string host, std::uint16_t port = 0,
                             std::chrono::seconds keep_alive = std::chrono::seconds(60),
                             bool retry_first_connection = false);
 
@@ -119,7 +119,7 @@ public:
     /// Connects in the background, and tries until it succeeds or the broker refuses for good, which
     /// on_connect tells. Messages published before the CONNACK are queued. Errors at once as of connect():
     /// errc::already_connected and the others that are told before anything is tried.
-    std::error_code connect_async(std::string host, std::uint16_t port = 1883,
+    std::error_code connect_async(std::string host, std::uint16_t port = 0,
                                   std::chrono::seconds keep_alive = std::chrono::seconds(60));
     std::error_code connect_async(std::vector<broker> brokers,
                                   std::chrono::seconds keep_alive = std::chrono::seconds(60));

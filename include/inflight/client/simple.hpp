@@ -12,13 +12,13 @@
 
 namespace inflight {
 
-/// Which broker: a host and its port, or all options of a client, of whose brokers the first that answers is
-/// taken.
+/// Which broker: a host or an address, with a port (0: the one that goes with it); or all options of a
+/// client, of whose brokers the first that answers is taken.
 struct connection_settings {
     client_options options{};
-    connection_settings(std::string host, std::uint16_t port = 1883)
+    connection_settings(std::string host, std::uint16_t port = 0)
         : connection_settings(broker{std::move(host), port}) {}
-    connection_settings(const char* host, std::uint16_t port = 1883)
+    connection_settings(const char* host, std::uint16_t port = 0)
         : connection_settings(std::string(host), port) {}
     connection_settings(broker where) { options.brokers = {std::move(where)}; }
     connection_settings(client_options all) : options(std::move(all)) {}

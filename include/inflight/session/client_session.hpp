@@ -15,6 +15,7 @@
 #include <inflight/session/keep_alive.hpp>
 #include <inflight/session/outgoing.hpp>
 #include <inflight/session/requests.hpp>
+#include <inflight/transport/address.hpp>
 
 namespace inflight {
 
@@ -33,20 +34,23 @@ public:
     /// A transport stands: sends CONNECT. A session that is not known to exist is begun with Clean Start,
     /// again and again until a CONNACK has come; otherwise a lost first CONNACK would end in
     /// [v5:MQTT-3.2.2-4]. An Authentication Method among the connect_properties begins an exchange (see
-    /// authenticate()), with `authentication_data` unless that is empty.
-    errc transport_opened(protocol_version version, std::string_view authentication_data = {}) {
+    /// authenticate()), with `authentication_data` unless that is empty. `login` is what to say if the
+    /// options have neither user name nor password.
+    errc transport_opened(protocol_version version, std::string_view authentication_data = {},
+                          const credentials& login = {}) {
         link_.open(version);
         ++unanswered_connects_;
         asked_for_client_id_ = options_.client_id.empty() && version == protocol_version::v5;
         announced_keep_alive_ = keep_alive_interval();
         properties<packet_type::connect> props = connect_properties();
         if (!authentication_data.empty()) props.set<property_id::authentication_data>(authentication_data);
+        const bool has_own = options_.user_name || options_.password;
         connect p{.clean_start = clean_start(version),
                   .keep_alive = static_cast<std::uint16_t>(announced_keep_alive_.count()),
                   .props = props,
                   .client_id = options_.client_id,
-                  .user_name = options_.user_name,
-                  .password = options_.password};
+                  .user_name = has_own ? options_.user_name : login.user_name,
+                  .password = has_own ? options_.password : login.password};
         if (options_.will) p.will = options_.will->packet();
         paused_at_.reset();
         authentication_.opened();

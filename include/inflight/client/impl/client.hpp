@@ -376,8 +376,9 @@ INFLIGHT_DECL client_options client::options_for(std::string client_id) {
 
 INFLIGHT_DECL std::error_code client::begin_connect(std::vector<broker> brokers,
                                                     std::chrono::seconds keep_alive, bool retry) {
-    const auto is_nameless = [](const broker& b) { return b.host.empty(); };
-    if (brokers.empty() || std::any_of(brokers.begin(), brokers.end(), is_nameless)) return errc::no_host;
+    if (brokers.empty()) return errc::no_host;
+    for (broker& b : brokers)
+        if (const errc bad = detail::complete(b); bad != errc::none) return bad;
     if (keep_alive.count() < 0 || keep_alive.count() > 65'535) return errc::invalid_argument;
     if (const errc bad = loop_->impl().refusal_to_connect(); bad != errc::none) return bad;
     if (const auto error = loop_->start_io()) return error;
