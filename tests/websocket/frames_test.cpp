@@ -219,6 +219,9 @@ TEST_CASE("frames: a Ping is answered with a Pong of the same payload, of many a
         CHECK(f.payload == std::string(size, 'p'));
         CHECK(c.plain.empty());
     }
+    driven answered = open_client();
+    answered.receive(frame(ping, "asked") + frame(pong, "answered"));
+    CHECK(only_frame_in(answered.wire).payload == "asked");
     driven flooded = open_client();
     std::string flood;
     for (int i = 0; i != 1000; ++i) flood += frame(ping, std::to_string(i));

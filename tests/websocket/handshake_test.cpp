@@ -326,6 +326,7 @@ TEST_CASE("handshake: the server refuses what is no request for MQTT, and says w
         {"Protocol: chat, mqtt", "Protocol: chat, MQTT", 400, "the subprotocol mqtt is wanted"},
         {"Sec-WebSocket-Protocol: chat, mqtt\r\n", "", 400, "the subprotocol mqtt is wanted"},
         {"Origin: ", "Origin ", 400, "this is no HTTP request"},
+        {"GET /mqtt HTTP/1.1", "!POST /mqtt HTTP/1.1", 400, "this is no HTTP request"},
         {"GET /mqtt HTTP/1.1", "GET /mqtt", 400, "this is no HTTP request"},
         {"GET ", std::string("\x10\x0c", 2), 400, "this is no HTTP request"},
     }));

@@ -30,7 +30,7 @@ public:
                 "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Key: " + // [v5:MQTT-6.0.0-3]
                 key_ +
                 "\r\n";
-        for (const auto& [name, value] : headers) wire += name + ": " + value + "\r\n";
+        for (const auto& [name, value] : headers) wire.append(name).append(": ").append(value).append("\r\n");
         wire += "\r\n";
         return {};
     }
@@ -74,14 +74,12 @@ private:
         return is_usual ? name : name + ':' + std::to_string(where_.port);
     }
 
-    // Who speaks another protocol may never end a line.
     bool could_be_http() const override {
         constexpr std::string_view begin = "HTTP/";
         return begin.starts_with(head_.text().substr(0, begin.size()));
     }
 
     std::error_code refuse(websocket_errc why, std::string&) override {
-        if (why == websocket_errc::head_malformed && !could_be_http()) why = websocket_errc::not_http;
         details_ = "answer: " + detail::quotable(head_.text());
         return why;
     }

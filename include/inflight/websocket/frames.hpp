@@ -148,17 +148,17 @@ private:
         if (role_ == websocket_role::client && is_masked) return websocket_errc::masked_frame;
         if (role_ == websocket_role::server && !is_masked) return websocket_errc::unmasked_frame;
         switch (frame.opcode) {
-        case WSLAY_PING:
-        case WSLAY_PONG:
-        case WSLAY_CONNECTION_CLOSE: return websocket_errc::none;
-        case WSLAY_CONTINUATION_FRAME:
-            if (!is_message_open_) return websocket_errc::unexpected_continuation;
-            break;
-        case WSLAY_BINARY_FRAME:
-            if (is_message_open_) return websocket_errc::unfinished_message;
-            break;
-        case WSLAY_TEXT_FRAME: return websocket_errc::text_frame; // [v5:MQTT-6.0.0-1]
-        default: return websocket_errc::unknown_opcode;
+            case WSLAY_PING:
+            case WSLAY_PONG:
+            case WSLAY_CONNECTION_CLOSE: return websocket_errc::none;
+            case WSLAY_CONTINUATION_FRAME:
+                if (!is_message_open_) return websocket_errc::unexpected_continuation;
+                break;
+            case WSLAY_BINARY_FRAME:
+                if (is_message_open_) return websocket_errc::unfinished_message;
+                break;
+            case WSLAY_TEXT_FRAME: return websocket_errc::text_frame; // [v5:MQTT-6.0.0-1]
+            default: return websocket_errc::unknown_opcode;
         }
         if (frame.payload_length <= max_frame_size_) return websocket_errc::none;
         details_ = "a frame of " + std::to_string(frame.payload_length) + " bytes, " +

@@ -42,12 +42,13 @@ class websocket_layer : public layer {
 public:
     std::error_code received(std::string_view bytes, std::string& plain, std::string& wire) final {
         while (!is_open_) {
-            switch (head_.read(bytes)) {
-            case http_head::progress::incomplete:
-                return could_be_http() ? std::error_code{} : refuse(websocket_errc::not_http, wire);
-            case http_head::progress::malformed: return refuse(websocket_errc::head_malformed, wire);
-            case http_head::progress::too_large: return refuse(websocket_errc::head_too_large, wire);
-            case http_head::progress::complete: break;
+            const auto progress = head_.read(bytes);
+            if (!could_be_http()) return refuse(websocket_errc::not_http, wire);
+            switch (progress) {
+                case http_head::progress::incomplete: return {};
+                case http_head::progress::malformed: return refuse(websocket_errc::head_malformed, wire);
+                case http_head::progress::too_large: return refuse(websocket_errc::head_too_large, wire);
+                case http_head::progress::complete: break;
             }
             if (const std::error_code bad = answered(bytes, wire)) return bad;
         }
@@ -79,6 +80,7 @@ protected:
     virtual std::error_code answered(std::string_view body, std::string& wire) = 0;
     /// It never will be.
     virtual std::error_code refuse(websocket_errc why, std::string& wire) = 0;
+    /// What there is of the head. Who speaks another protocol may never end a line.
     virtual bool could_be_http() const = 0;
 
     http_head head_{};
