@@ -57,6 +57,8 @@ TEST_CASE("handshake: Host has the port unless it is the scheme's own, and IPv6 
     CHECK(host("127.0.0.1", 9001, transport_kind::websocket) == "127.0.0.1:9001");
     CHECK(host("::1", 9001, transport_kind::websocket) == "[::1]:9001");
     CHECK(host("[::1]", 80, transport_kind::websocket) == "[::1]");
+    CHECK(host("fe80::1%eth0", 0, transport_kind::websocket) == "[fe80::1]");
+    CHECK(host("b", 0, transport_kind::secure_websocket) == "b");
 }
 
 TEST_CASE("handshake: the path is the address's, with its query", "[websocket]") {
@@ -234,6 +236,7 @@ TEST_CASE("handshake: another status than 101 is the error, with what the server
     CHECK(c.error.value() == code);
     CHECK((c.error == error_condition::fatal) == is_fatal);
     CHECK((c.error == error_condition::transient) == !is_fatal);
+    CHECK(c.error != std::errc::connection_reset);
     CHECK(c.error.message() == "the WebSocket handshake was answered with " + message);
     if (!details.empty()) CHECK(c.one->details() == details);
     CHECK(c.plain.empty());
