@@ -22,8 +22,12 @@ constexpr std::string_view request =
 constexpr std::string_view answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                     "Sec-WebSocket-Accept: <accept>\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
 
-std::string replaced(std::string text, std::string_view what, std::string_view by) {
-    if (const std::size_t at = text.find(what); at != text.npos) text.replace(at, what.size(), by);
+// In an answer "Accept: <accept>" stands for what only the server of this connection can know. (Nowhere else, since it is
+// another one each time.)
+std::string completed(std::string text, const std::string& accept) {
+    constexpr std::string_view name = "Accept: ", value = "<accept>";
+    if (const std::size_t at = text.find(std::string(name).append(value)); at != text.npos)
+        text.replace(at + name.size(), value.size(), accept);
     return text;
 }
 
@@ -43,14 +47,13 @@ public:
         if (const std::size_t key = wire_.find("Sec-WebSocket-Key: "); key != wire_.npos)
             accept_ = detail::websocket_accept(std::string_view(wire_).substr(key + 19, 24));
         if ((flags & is_open) == 0) return;
-        receive((flags & is_server) != 0 ? std::string(request) : replaced(std::string(answer), "<accept>", accept_));
+        receive((flags & is_server) != 0 ? std::string(request) : completed(std::string(answer), accept_));
         check(one_->is_open() && !error, "a good handshake opens");
         wire_.clear();
     }
 
-    /// In an answer "<accept>" stands for what only the server of this connection can know.
     void run(const std::string& stream, std::size_t cut) {
-        const std::string bytes = one_->is_open() ? stream : replaced(stream, "<accept>", accept_);
+        const std::string bytes = one_->is_open() ? stream : completed(stream, accept_);
         for (std::size_t at = 0; at < bytes.size() && !error; at += cut) {
             if ((flags_ & finishes) != 0 && at != 0) finish();
             receive(bytes.substr(at, cut));
