@@ -94,7 +94,7 @@ TEST_CASE("async_client: operations are cancelled on their handlers' executor wh
     options.max_queued_messages = 4;
     options.max_inflight_messages = 4;
     options.on_full_queue = queue_policy::wait;
-    basic_async_client<socket_transport, memory_store, std::mutex> client(io, options);
+    basic_async_client<default_transport, memory_store, std::mutex> client(io, options);
     std::promise<void> connected;
     client.async_connect([&](std::error_code, connect_result) { connected.set_value(); });
     std::thread io_thread([&] { io.run(); });

@@ -271,7 +271,7 @@ TEST_CASE("async_client: retry_after_refusal runs without the client's lock", "[
     client_options options = f.options(v5);
     std::function<bool()> in_hook;
     options.retry_after_refusal = [&](std::error_code) { return in_hook(); };
-    basic_async_client<socket_transport, memory_store, std::mutex> client(f.io, options);
+    basic_async_client<default_transport, memory_store, std::mutex> client(f.io, options);
     std::future<bool> asked;
     bool was_free = false;
     in_hook = [&] {

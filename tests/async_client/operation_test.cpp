@@ -180,7 +180,7 @@ TEST_CASE("async_client: a handler runs on the executor it is bound to", "[async
 
 TEST_CASE("async_client: a coroutine elsewhere is resumed where it lives", "[async_client]") {
     async_fixture f(fake_server::broker);
-    basic_async_client<socket_transport, memory_store, std::mutex> client(f.io, f.options());
+    basic_async_client<default_transport, memory_store, std::mutex> client(f.io, f.options());
     asio::thread_pool elsewhere(1);
     std::atomic<bool> is_done = false;
     std::thread::id here = std::this_thread::get_id();
@@ -578,7 +578,7 @@ TEST_CASE("async_client: destroying it completes everything with shutting_down",
 
 TEST_CASE("async_client: it may be destroyed in its own handler", "[async_client]") {
     async_fixture f(fake_server::broker);
-    using locked = basic_async_client<socket_transport, memory_store, std::mutex>;
+    using locked = basic_async_client<default_transport, memory_store, std::mutex>;
     auto client = std::make_unique<locked>(f.io, f.options(v5));
     outcome<publish_ack> other;
     client->async_connect([&](std::error_code, connect_result) {

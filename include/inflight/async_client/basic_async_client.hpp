@@ -1,9 +1,9 @@
 // inflight/async_client/basic_async_client.hpp - the client in Asio's shape.
 #pragma once
 
+#include <inflight/async_client/layered_transport.hpp>
 #include <inflight/async_client/router.hpp>
 #include <inflight/async_client/supervisor.hpp>
-#include <inflight/async_client/socket_transport.hpp>
 
 #include <asio/async_result.hpp>
 
@@ -319,8 +319,8 @@ private:
     std::shared_ptr<impl> impl_;
 };
 
-/// Over TCP, its session in memory.
-using async_client = basic_async_client<socket_transport>;
+/// Over TCP or a Unix socket, with TLS, WebSocket or a proxy if its options say so; its session in memory.
+using async_client = basic_async_client<default_transport>;
 
 } // namespace inflight
 

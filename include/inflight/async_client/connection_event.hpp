@@ -11,6 +11,7 @@ enum class connection_step : std::uint8_t {
     resolving,      // The host's name is looked up.
     connecting,     // To `address`, perhaps while another one has not answered yet.
     address_failed, // `error` says why; others may be left.
+    handshaking,    // An address has answered; the proxy, TLS and WebSocket come next, if they are used.
     connected,      // The transport stands, CONNECT is sent.
     accepted,       // CONNACK with success.
     refused,        // CONNACK with `error`.
@@ -26,6 +27,7 @@ struct connection_event {
     broker where{};
     std::string address{}; // connecting, address_failed: of the host, with the port.
     std::error_code error{};
+    std::string details{}; // lost, stopped: what TLS, WebSocket or the proxy know of the error besides.
     std::chrono::milliseconds wait{0};
     time_point time{};
 };
@@ -34,11 +36,13 @@ struct connection_event {
 inline std::string print(const connection_event& e) {
     const std::string where = print(e.where);
     const std::string address = e.address.empty() ? where : e.address + " (" + where + ")";
-    const std::string why = ": " + e.error.message();
+    std::string why = ": " + e.error.message();
+    if (!e.details.empty()) why += " (" + e.details + ')';
     switch (e.step) {
         case connection_step::resolving: return "resolving " + where;
         case connection_step::connecting: return "connecting to " + address;
         case connection_step::address_failed: return "cannot connect to " + address + why;
+        case connection_step::handshaking: return "handshake with " + where;
         case connection_step::connected: return "connected to " + where + ", awaiting CONNACK";
         case connection_step::accepted: return "accepted by " + where;
         case connection_step::refused: return "refused by " + where + why;

@@ -38,7 +38,7 @@ struct conversation {
 
     disconnect_result ended(std::error_code error, bool is_final) const {
         return {error,    result.reason, result.reason_string, result.server_reference,
-                is_final, last_words};
+                is_final, result.details,       last_words};
     }
 
 private:

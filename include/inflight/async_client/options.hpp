@@ -5,6 +5,7 @@
 #include <inflight/async_client/connection_event.hpp>
 #include <inflight/session/disconnect_options.hpp>
 #include <inflight/session/explanation.hpp>
+#include <inflight/transport/layer.hpp>
 #include <inflight/transport/options.hpp>
 
 #include <algorithm>
@@ -35,6 +36,7 @@ struct connect_result {
     protocol_version version = protocol_version::v5;
     bool session_present = false; // The broker has resumed the session.
     bool session_lost = false;    // It had one of ours, and has it no more.
+    std::string details{};        // What TLS, WebSocket or the proxy know of the error besides.
     std::string reason_string{};  // The broker's own words (5.0), if any.
     std::string server_reference{}; // Where else it asks to go (5.0): a list, parted by spaces.
     server_limits limits{};         // When connected.
@@ -49,6 +51,7 @@ struct disconnect_result {
     std::string reason_string{}; // The broker's own words (5.0), if any.
     std::string server_reference{}; // Where else it asks to go (5.0): a list, parted by spaces.
     bool is_final = false;       // There will be no reconnecting.
+    std::string details{};       // What TLS, WebSocket or the proxy know of the error besides.
     properties<packet_type::disconnect> props{}; // All that came with it, User Properties among them.
 };
 
@@ -183,6 +186,7 @@ struct opening {
     std::size_t first_address = 0; // Of several, the one to begin with: the nth, or as many beyond the last.
     std::chrono::milliseconds address_delay{250}; // Then the next one is tried as well.
     boxed<socket_options> socket{};
+    std::shared_ptr<layer> layers{}; // Between the bytes of this transport and the wire; null: none.
     /// Told of each step, with step, address and error; empty: nobody wants to know.
     std::function<void(connection_event)> tell{};
 };

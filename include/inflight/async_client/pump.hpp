@@ -54,7 +54,7 @@ protected:
     virtual void on(event::message& e) = 0;
     virtual void publish_blocked() = 0; // There may be room for what waits for it.
     virtual void on_step() = 0;         // After every step: is something drained, or to be closed?
-    virtual void on_closed(std::error_code error) = 0; // The transport and its handlers are gone.
+    virtual void on_closed(std::error_code error, const Transport& was) = 0; // Its handlers are gone.
 
     // Runs with the lock held: one event for the session, then all that follows from it.
     template <class F>
@@ -393,7 +393,7 @@ private:
             session_.transport_closed();
             settle_events();
             arm_session_timer(); // Messages expire without a connection too.
-            on_closed(error);
+            on_closed(error, *t);
         });
     }
 

@@ -9,7 +9,7 @@
 #include <inflight/async_client/broker_list.hpp>
 #include <inflight/async_client/context_clients.hpp>
 #include <inflight/async_client/conversation.hpp>
-#include <inflight/async_client/login.hpp>
+#include <inflight/async_client/opener.hpp>
 #include <inflight/async_client/prepared_options.hpp>
 #include <inflight/async_client/redirect.hpp>
 
@@ -18,8 +18,8 @@
 namespace inflight::detail {
 
 template <class Transport, session_store Store, class Mutex>
-class supervisor final : public login<Transport, Store, Mutex>, public ends_with_context {
-    using base = login<Transport, Store, Mutex>;
+class supervisor final : public opener<Transport, Store, Mutex>, public ends_with_context {
+    using base = opener<Transport, Store, Mutex>;
     using typename base::clock;
     using typename base::lock_type;
     using typename base::timer;
@@ -143,8 +143,7 @@ public:
             const lock_type l(this->mutex_);
             attempt_timer_.cancel();
             goodbye_.reset();
-            if (opening_) opening_->close();
-            opening_.reset();
+            this->stop_opening();
             this->close(errc::shutting_down);
         }));
     }
@@ -165,14 +164,14 @@ private:
         if (o.keep_session && o.client_id.empty()) return errc::client_id_missing; // To be kept under.
         if (this->needs_v5() && this->options_.version == protocol_version::v3_1_1)
             return errc::not_supported;
-        for (broker b : this->options_.brokers)
-            if (const errc bad = complete(b); bad != errc::none) return bad;
+        for (const broker& b : this->options_.brokers)
+            if (const errc bad = layer_factory::check(b, this->options_); bad != errc::none) return bad;
         return o.will && wrong_topic(o.will->topic) != errc::none ? errc::will_topic_invalid : errc::none;
     }
 
     enum class state : std::uint8_t { idle, opening, open, waiting, shut_down };
     enum class stopping : std::uint8_t { no, draining, saying_goodbye };
-    using transport_ptr = std::shared_ptr<Transport>;
+    using typename base::transport_ptr;
 
     supervisor(asio::any_io_executor executor, client_options options, Store store, int)
         : base(std::move(executor), std::move(options), std::move(store)), attempt_timer_(this->executor_),
@@ -222,53 +221,27 @@ private:
         said_.reset();
         version_refused_ = is_connect_bad_ = false;
         arm(this->options_.connect_timeout, [this, attempt] { on_attempt_timeout(attempt); });
-        if (!this->has_to_ask()) return open();
+        if (!this->has_to_ask()) return this->open(brokers_.current(), failures_);
         this->ask_credentials(); // Before there is a transport, on which a broker would wait.
     }
 
     void on_asked(std::error_code error) override {
         if (error) on_lost(error);
-        else open();
+        else this->open(brokers_.current(), failures_);
     }
 
-    void open() {
-        opening_ = std::make_shared<Transport>(this->executor_);
-        opening_->async_open(brokers_.current(), how_to_open(),
-                             [self = self_ptr(), attempt = attempt_, t = opening_](std::error_code error) {
-                                 const lock_type l(self->mutex_);
-                                 if (attempt == self->attempt_ && t == self->opening_) self->on_open(error);
-                             });
-    }
-
-    // A host that is not reached is begun with at another of its addresses.
-    opening how_to_open() {
-        opening how{.first_address = failures_,
-                    .address_delay = this->options_.address_delay,
-                    .socket = this->options_.socket};
-        if (this->options_.on_connection_event)
-            how.tell = [self = self_ptr(), where = brokers_.current()](connection_event e) {
-                e.where = where;
-                self->tell(std::move(e));
-            };
-        return how;
-    }
-
-    void tell(connection_event e) {
-        if (!this->options_.on_connection_event) return;
-        e.time = clock::now();
-        this->call(this->options_.on_connection_event, std::move(e));
-    }
     void tell_step(connection_step step, std::error_code error = {}, std::chrono::milliseconds wait = {}) {
         if (this->options_.on_connection_event)
-            tell({.step = step, .where = brokers_.current(), .error = error, .wait = wait});
+            this->tell({.step = step,
+                        .where = brokers_.current(),
+                        .error = error,
+                        .details = error && said_ ? said_->result.details : std::string(),
+                        .wait = wait});
     }
 
-    void on_open(std::error_code error) {
-        transport_ptr t = std::exchange(opening_, nullptr);
-        if (error) {
-            t->close();
-            return on_lost(error);
-        }
+    void on_open(std::error_code error, transport_ptr t, std::string details) override {
+        if (state_ != state::opening) return;
+        if (error) return on_lost(error, std::move(details));
         state_ = state::open;
         tell_step(connection_step::connected);
         const boxed<credentials> none;
@@ -280,9 +253,9 @@ private:
     void on_attempt_timeout(std::uint64_t attempt) {
         if (attempt != attempt_) return;
         const errc error = this->is_asking() ? errc::authentication_timeout : errc::connect_timeout;
-        if (state_ == state::opening) { // Its handlers may come late, or, of a resolver that hangs, never.
+        if (state_ == state::opening) {
             ++attempt_;
-            if (opening_) std::exchange(opening_, nullptr)->close();
+            this->stop_opening();
             on_lost(error);
         } else if (state_ == state::open && !this->session_.is_connected()) {
             this->close(error);
@@ -352,13 +325,13 @@ private:
         });
     }
 
-    void on_closed(std::error_code error) override {
+    void on_closed(std::error_code error, const Transport& was) override {
         if (state_ == state::shut_down) return;
-        on_lost(error);
+        on_lost(error, error ? this->details_of(was) : std::string());
     }
 
     // No connection, or none any more: try again, now or later, or give up.
-    void on_lost(std::error_code error) {
+    void on_lost(std::error_code error, std::string details = {}) {
         attempt_timer_.cancel();
         ++attempt_;
         const bool had_connack = state_ == state::open && connected_at_.has_value();
@@ -373,6 +346,7 @@ private:
         }
         connected_at_.reset();
         if (said().result.error) error = said().result.error; // What the broker said says more.
+        else said().result.details = std::move(details);
         if (!error) error = errc::connection_lost;
         said().result.error = error;
 
@@ -554,7 +528,7 @@ private:
         stopping_ = stopping::saying_goodbye;
         if (state_ == state::open) return this->close({});
         ++attempt_;
-        if (opening_) std::exchange(opening_, nullptr)->close();
+        this->stop_opening();
         stop_connecting({}, false);
     }
 
@@ -572,7 +546,6 @@ private:
     state state_ = state::idle;
     stopping stopping_ = stopping::no;
     std::atomic<bool> is_leaving_{false};
-    transport_ptr opening_{};
     std::uint64_t attempt_ = 0; // Handlers of an earlier attempt find another number.
     std::uint64_t limited_ = 0; // The connection whose last bytes have a time limit.
     broker_list brokers_{this->options_.brokers};

@@ -19,7 +19,7 @@ namespace inflight::detail {
 
 class client_loop : public std::enable_shared_from_this<client_loop> {
 public:
-    using async_type = basic_async_client<socket_transport, memory_store, std::mutex>;
+    using async_type = basic_async_client<default_transport, memory_store, std::mutex>;
 
     explicit client_loop(client_options options)
         : manual_ack(options.manual_ack),

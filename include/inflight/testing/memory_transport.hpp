@@ -9,7 +9,7 @@
 namespace inflight::testing {
 
 /// A transport (see socket_transport.hpp for what that is) through a testing::network, on virtual time.
-/// Broker names are names of servers there; ports do not matter.
+/// Broker names are names of servers there; ports and kinds of transport do not matter.
 class memory_transport {
 public:
     using clock_type = virtual_clock;
@@ -57,5 +57,7 @@ private:
 
 /// A client for tests: the same code as async_client, over a testing::network.
 using memory_client = basic_async_client<memory_transport>;
+/// With TLS, WebSocket or a proxy, if its options say so: see network::set_layers().
+using layered_client = basic_async_client<layered_transport<memory_transport>>;
 
 } // namespace inflight::testing

@@ -3,8 +3,8 @@
 // INFLIGHT_EXTERN.
 #pragma once
 
+#include <inflight/async_client/layered_transport.hpp>
 #include <inflight/async_client/supervisor.hpp>
-#include <inflight/async_client/socket_transport.hpp>
 
 #ifdef INFLIGHT_SEPARATE_COMPILATION
 #ifndef INFLIGHT_EXTERN
@@ -19,10 +19,11 @@ INFLIGHT_EXTERN template class client_session<memory_store>;
 
 namespace detail {
 
-INFLIGHT_EXTERN template class pump<socket_transport, memory_store, null_mutex>;
-INFLIGHT_EXTERN template class core<socket_transport, memory_store, null_mutex>;
-INFLIGHT_EXTERN template class login<socket_transport, memory_store, null_mutex>;
-INFLIGHT_EXTERN template class supervisor<socket_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class pump<default_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class core<default_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class login<default_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class opener<default_transport, memory_store, null_mutex>;
+INFLIGHT_EXTERN template class supervisor<default_transport, memory_store, null_mutex>;
 
 } // namespace detail
 } // namespace inflight
