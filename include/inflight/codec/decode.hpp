@@ -50,7 +50,7 @@ struct decoder : visitor_base {
     void binary(std::string_view, std::string_view& bytes) { bytes = in.binary(); }
     void secret(std::string_view, std::string_view& bytes) { bytes = in.binary(); }
     void utf8(std::string_view, std::string_view& text) { text = in.utf8(); }
-    void topic(std::string_view, std::string_view& text) {
+    [[gnu::always_inline]] void topic(std::string_view, std::string_view& text) {
         text = in.binary();
         if (const errc bad = check_characters(text); bad != errc::none) in.fail(bad);
     }
