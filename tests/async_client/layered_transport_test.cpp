@@ -217,18 +217,14 @@ TEST_CASE("layered_transport: an error below, or of a handshake, is that of open
         CHECK(x.t->details() == "it said WELCoh");
         CHECK(x.wire.sent == "HELLO\nWHO?");
     }
-    SECTION("an end in the handshake") {
-        toy_transport x;
-        x.wire.connected({});
-        x.wire.end(asio::error::eof);
-        CHECK(x.opened == aborted);
-        CHECK(x.t->details() == "no greeting");
-    }
-    SECTION("a reset in the handshake") {
-        toy_transport x;
-        x.wire.connected({});
-        x.wire.end(asio::error::connection_reset);
-        CHECK(x.opened == asio::error::connection_reset);
+    SECTION("an end in the handshake, which is a reset if not all was read") {
+        for (const std::error_code end : {std::error_code(asio::error::eof), std::error_code(asio::error::connection_reset)}) {
+            toy_transport x;
+            x.wire.connected({});
+            x.wire.end(end);
+            CHECK(x.opened == aborted);
+            CHECK(x.t->details() == "no greeting");
+        }
     }
     SECTION("closed in the handshake") {
         toy_transport x;
@@ -409,6 +405,24 @@ TEST_CASE("layered_transport: what a layer refuses to send ends the connection, 
     CHECK(x.written->first == bad_message);
     CHECK(x.read_end == bad_message);
     CHECK(x.t->details() == "it was not to be sent");
+}
+
+TEST_CASE("layered_transport: when nothing can be sent any more, what has come is read all the same", "[async_client]") {
+    toy_transport x;
+    x.open();
+    x.wire.room = 0;
+    x.read();
+    x.write("CONNECT");
+    std::exchange(x.wire.write, nullptr)(asio::error::broken_pipe, 0);
+    REQUIRE(x.written);
+    CHECK(x.written->first == asio::error::broken_pipe);
+    CHECK(x.write_now({"more"}) == 0);
+    CHECK_FALSE(x.wire.is_closed);
+    x.wire.bytes(x.frame("why"));
+    CHECK(x.plain == "why");
+    x.read();
+    x.wire.bytes("\xF1\xF1"); // What the layer takes for an error.
+    CHECK(x.read_end == bad_message);
 }
 
 TEST_CASE("layered_transport: operations that never end keep nothing alive once they are forgotten", "[async_client]") {
@@ -600,4 +614,48 @@ TEST_CASE("layers: a server on a port takes clients with layers", "[async_client
     client.async_disconnect(left.handler());
     until([&] { return left.is_done(); });
     CHECK_FALSE(left.error());
+}
+
+TEST_CASE("async_client: a broker's last words are heard though nothing can be sent to it any more", "[async_client]") {
+    asio::io_context io{1};
+    below wire;
+    lower = &wire;
+    client_options options = options_for(1883, v5);
+    options.retry_first_connection = false;
+    basic_async_client<played_transport> client(io, options);
+    outcome<connect_result> o;
+    client.async_connect(o.handler());
+    const auto settle = [&] {
+        io.restart();
+        io.poll();
+    };
+    wire.room = 0;
+    settle();
+    wire.connected({});
+    REQUIRE(wire.write);
+    std::exchange(wire.write, nullptr)(asio::error::broken_pipe, 0);
+    SECTION("a refusal") {
+        wire.bytes(std::string("\x20\x03\x00\x87\x00", 5));
+        settle();
+        REQUIRE(wire.read);
+        wire.end(asio::error::connection_reset);
+        settle();
+        REQUIRE(o.is_done());
+        CHECK(o.error() == reason_code::not_authorized);
+    }
+    SECTION("half of one, and no more") {
+        wire.bytes(std::string("\x20\x03", 2));
+        settle();
+        REQUIRE(wire.read);
+        wire.end(asio::error::eof);
+        settle();
+        REQUIRE(o.is_done());
+        CHECK(o.error() == asio::error::eof);
+    }
+    SECTION("none") {
+        wire.end(asio::error::connection_reset);
+        settle();
+        REQUIRE(o.is_done());
+        CHECK(o.error() == asio::error::connection_reset);
+    }
 }

@@ -28,6 +28,7 @@ struct layered_connection {
     Transport* transport; // Null: gone.
     std::shared_ptr<layer> layers;
     std::error_code error{};                       // What ends it, or has ended it.
+    std::error_code write_error{};                 // Nothing can be sent any more; what has come is read.
     std::string early{};                           // Has come with the end of the handshakes.
     std::string unsent{}, sending{};               // Bytes of the wire: that wait, that are being written.
     std::size_t sent = 0;                          // Of the latter.
@@ -93,10 +94,10 @@ public:
         c.taken = 0;
         if (c.is_writing) return; // When that is done there is room again.
         std::string& wire = scratch<1>();
-        if (!c.error) c.taken = sink(buffers, wire);
+        if (!c.error && !c.write_error) c.taken = sink(buffers, wire);
         c.unsent = wire;
         if (!c.unsent.empty()) return write_in_background();
-        lower_.close(); // Then writing tells at once that there is nothing to write on.
+        if (c.error) lower_.close(); // Then writing tells at once that there is nothing to write on.
         c.unsent.assign(1, '\0');
         write_in_background();
     }
@@ -105,7 +106,7 @@ public:
     std::size_t write_now(const Buffers& buffers) {
         if (!connection_) return write_below(buffers);
         connection& c = *connection_;
-        if (c.is_writing || c.error) return 0;
+        if (c.is_writing || c.error || c.write_error) return 0;
         std::string& wire = scratch<1>();
         const std::size_t taken = sink(buffers, wire);
         send_wire(wire);
@@ -209,8 +210,10 @@ private:
                 c.error = asio::error::eof;
             }
         } else {
+            // Who takes a handshake for nonsense closes without having read all of it: a reset.
+            const bool is_refused = !c.layers->is_open() && error == asio::error::connection_reset;
             c.error = error;
-            if (error == asio::error::eof)
+            if (error == asio::error::eof || is_refused)
                 if (const std::error_code why = c.layers->ended()) c.error = why;
         }
         send_wire(wire);
@@ -270,13 +273,13 @@ private:
         connection& c = *connection_;
         c.is_writing = false;
         c.sent += n;
-        if (error && !c.error) c.error = error;
+        if (error) c.write_error = error;
         if (!error && (c.sent != c.sending.size() || !c.unsent.empty())) return write_in_background();
         c.sending = std::string();
         c.unsent = std::string();
         c.sent = 0;
         if (c.is_finished) lower_.shutdown();
-        if (const auto done = std::exchange(c.on_written, nullptr)) done(c.error, c.taken);
+        if (const auto done = std::exchange(c.on_written, nullptr)) done(c.error ? c.error : error, c.taken);
     }
 
     Lower lower_;

@@ -74,7 +74,7 @@ protected:
         partial_.clear();
         trace_.clear();
         reading_ = writing_ = paused_ = stalled_ = finished_writing_ = false;
-        close_error_ = {};
+        close_error_ = write_error_ = {};
         errc bad = errc::none;
         step([&] { bad = session_.transport_opened(version, words, login); });
         read();
@@ -222,6 +222,7 @@ private:
             if (closing_) return;
             step([] {});
             if (!paused_ && !stalled_ && !session_.is_verifying()) read();
+            if (write_error_ && !reading_) return close(write_error_);
             flush();
         }
         // What the handlers wish goes out at once, not with the flush that they have posted.
@@ -335,7 +336,7 @@ private:
     // Writing.
 
     void flush() {
-        while (!writing_ && !closing_ && transport_) {
+        while (!writing_ && !closing_ && !write_error_ && transport_) {
             const auto pieces = session_.output();
             if (pieces.empty()) return on_step();
             buffers_.clear();
@@ -364,9 +365,17 @@ private:
         const lock_type lock(mutex_);
         writing_ = false;
         if (closing_) return closed_when_idle();
+        if (error && reading_ && is_broken(error)) write_error_ = error; // Whoever reads has more to tell.
+        if (write_error_) return;
         if (error) return close(error);
         written(n);
         flush();
+    }
+
+    // The peer has closed the connection, maybe with last words that are still to be read: why it refuses
+    // us, a TLS alert.
+    static bool is_broken(std::error_code error) {
+        return error == asio::error::broken_pipe || error == asio::error::connection_reset;
     }
 
     void written(std::size_t n) {
@@ -449,7 +458,7 @@ private:
     std::string partial_{};
     packet_trace trace_{};
     std::vector<asio::const_buffer> buffers_{};
-    std::error_code close_error_{};
+    std::error_code close_error_{}, write_error_{};
     bool reading_ = false, writing_ = false, paused_ = false, stalled_ = false, finished_writing_ = false;
     bool flush_scheduled_ = false, timer_armed_ = false;
 };
