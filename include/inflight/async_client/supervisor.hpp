@@ -446,7 +446,8 @@ private:
         if ((agreed_version_ && !is_elsewhere()) || this->options_.version || this->needs_v5()) return false;
         const std::error_code error = said().result.error;
         const bool closed = error == asio::error::eof || error == asio::error::connection_reset ||
-                            error == errc::version_refused || error == asio::error::broken_pipe;
+                            error == asio::error::broken_pipe || error == std::errc::connection_aborted ||
+                            error == errc::version_refused;
         if (!version_refused_ && !closed) return false;
         const bool was_v5 = this->preferred_ == protocol_version::v5;
         this->preferred_ = was_v5 ? protocol_version::v3_1_1 : protocol_version::v5;

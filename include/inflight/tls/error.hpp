@@ -91,6 +91,12 @@ inline const std::error_category& tls_category() {
             const auto* row = detail::find_row(static_cast<tls_errc>(code));
             return row ? make_error_condition(row->condition) : std::error_condition(code, *this);
         }
+        // An end without close_notify is to a client what an end is without TLS.
+        bool equivalent(int code, const std::error_condition& other) const noexcept override {
+            const bool is_end = static_cast<tls_errc>(code) == tls_errc::truncated;
+            return (is_end && other == std::errc::connection_aborted) || error_category::equivalent(code, other);
+        }
+        using error_category::equivalent;
     } instance;
     return instance;
 }
