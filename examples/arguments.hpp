@@ -13,8 +13,8 @@
 #include <thread>
 
 struct arguments {
-    std::string host = "localhost";
-    std::uint16_t port = 1883;
+    std::string host = "localhost"; // Or an address: mqtt://, mqtts:// ...
+    std::uint16_t port = 0;         // 0: that of the address, or the one that goes with it.
     std::string topic = "sensor/temperature";
     int count = 0;           // 0: the example's own idea.
     double interval = -1;    // Seconds; below 0: the example's own idea.
@@ -48,6 +48,9 @@ struct arguments {
             else if (name == "--user") options.user_name = value;
             else if (name == "--password") options.password = value;
             else if (name == "--password-file") password_file = value;
+            else if (name == "--ca") options.tls->ca_file = value;
+            else if (name == "--certificate") options.tls->certificate_file = value;
+            else if (name == "--key") options.tls->key_file = value;
             else if (name == "--version") good = version(value);
             else good = false;
             if (!good) {
@@ -61,12 +64,20 @@ struct arguments {
         }
     }
 
+    /// "localhost:1883", "mqtts://localhost:8883"
+    std::string where() const {
+        auto broker = inflight::parse_broker(host);
+        if (!broker) return host;
+        if (port != 0) broker->port = port;
+        return print(*broker);
+    }
+
 private:
     [[noreturn]] static void usage(std::string_view program, std::string_view what, int status) {
         (status == EXIT_SUCCESS ? std::cout : std::cerr)
             << program << ": " << what << "\n"
-            << "  --host NAME        broker (localhost)\n"
-               "  --port NUMBER      its port (1883)\n"
+            << "  --host NAME        broker, or its address: mqtt://name:port, unix:/path ... (localhost)\n"
+               "  --port NUMBER      its port (that of the address; 1883)\n"
                "  --topic TOPIC      topic or topic filter (sensor/temperature)\n"
                "  --count NUMBER     messages to send, or to receive before leaving\n"
                "  --interval SECONDS between two messages, or for each of them\n"
@@ -74,6 +85,8 @@ private:
                "  --id TEXT          client identifier (a generated one)\n"
                "  --user, --password credentials\n"
                "  --password-file F  holds the password (credentials_provider)\n"
+               "  --ca FILE          authorities to trust, in place of the system's (tls_publisher)\n"
+               "  --certificate FILE, --key FILE: who we are (tls_publisher)\n"
                "  --keep-session     the broker keeps the session while we are away; needs --id\n"
                "  --version 3.1.1|5  protocol version (5, falling back to 3.1.1)\n"
                "  --retry            wait for a broker that is not there\n";

@@ -29,8 +29,7 @@ int main(int argc, char** argv) {
     });
 
     if (const auto error = client.connect(args.host, args.port, std::chrono::seconds(60), args.retry)) {
-        std::cerr << "Cannot connect to " << args.host << ':' << args.port << ": " << error.message()
-                  << std::endl;
+        std::cerr << "Cannot connect to " << args.where() << ": " << error.message() << std::endl;
         return EXIT_FAILURE;
     }
     if (const auto error = client.loop_forever()) {

@@ -7,7 +7,7 @@ int main(int argc, char** argv) {
     const arguments args(argc, argv, "asks for a temperature, and answers");
     inflight::client client(args.options);
     if (const auto error = client.connect(args.host, args.port)) {
-        std::cerr << "Cannot connect to " << args.host << ": " << error.message() << '\n';
+        std::cerr << "Cannot connect to " << args.where() << ": " << error.message() << '\n';
         return 1;
     }
     client.loop_start(); // What answers is a callback.

@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
             all.note([&] { is_refused ? all.failed = true : (++all.subscribed, true); });
         });
         if (const auto error = worker.connect(args.host, args.port)) {
-            std::cerr << "Cannot connect to " << args.host << ": " << error.message() << '\n';
+            std::cerr << "Cannot connect to " << args.where() << ": " << error.message() << '\n';
             return EXIT_FAILURE;
         }
         worker.loop_start();

@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
     client.loop_start();
     if (const auto error = client.connect(args.host, args.port, std::chrono::seconds(60), args.retry)) {
         const bool is_hopeless = error == inflight::error_condition::fatal;
-        std::cerr << "Cannot connect to " << args.host << ':' << args.port << ": " << error.message()
+        std::cerr << "Cannot connect to " << args.where() << ": " << error.message()
                   << (is_hopeless ? ", which no repetition will cure" : "; try again, or --retry")
                   << std::endl;
         return EXIT_FAILURE;

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
     args.options.client_id.clear(); // Two clients: each has an identifier of its own.
     const auto connect = [&](inflight::client& client) {
         const auto error = client.connect(args.host, args.port);
-        if (error) std::cerr << "Cannot connect to " << args.host << ": " << error.message() << '\n';
+        if (error) std::cerr << "Cannot connect to " << args.where() << ": " << error.message() << '\n';
         return !error;
     };
 
