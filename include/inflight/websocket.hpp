@@ -1,12 +1,13 @@
-// inflight/websocket.hpp - MQTT over WebSocket, for ws:// and wss:// addresses (RFC 6455). Needs wslay and
-// OpenSSL: the CMake target is inflight::websocket.
+// inflight/websocket.hpp - MQTT over WebSocket, of ws:// and, with tls.hpp, wss:// addresses.
+// Standard: RFC 6455.
 //
-// Including it, in any unit of a program, is all there is to do: clients find it by themselves.
+// Needs wslay and OpenSSL; the CMake target is inflight::websocket.
+// To include it, in any unit of a program, is all: clients find it. What may be said in the request stands in
+// websocket_options (transport/options.hpp). The server's end is in websocket/server_layer.hpp.
 #pragma once
 
 #include <inflight/transport/layer_makers.hpp>
 #include <inflight/websocket/client_layer.hpp>
-#include <inflight/websocket/server_layer.hpp>
 
 namespace inflight::detail {
 

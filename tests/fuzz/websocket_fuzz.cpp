@@ -3,6 +3,7 @@
 #include "fuzz/input.hpp"
 
 #include <inflight/websocket.hpp>
+#include <inflight/websocket/server_layer.hpp>
 
 #include <algorithm>
 #include <memory>

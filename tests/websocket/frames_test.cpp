@@ -272,7 +272,7 @@ TEST_CASE("frames: a Close that finds fault is an error with its code, and what 
     c.receive(frame(websocket_peer::close, close_payload(code, "go\r\n\x1b[away \xC3\xA4")));
     CHECK(c.error == error);
     CHECK(c.error.value() == static_cast<int>(code));
-    CHECK(c.error == std::errc::connection_reset);
+    CHECK(c.error == std::errc::connection_aborted);
     CHECK(c.error == error_condition::transient);
     CHECK(c.error.message() == "peer closed the WebSocket connection with " + text);
     CHECK(c.one->details() == "Close code " + std::to_string(code) + ": go ?[away ??");

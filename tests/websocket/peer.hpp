@@ -5,6 +5,7 @@
 #include "support/hex.hpp"
 
 #include <inflight/websocket.hpp>
+#include <inflight/websocket/server_layer.hpp>
 
 #include <functional>
 

@@ -50,7 +50,8 @@ struct websocket_options {
     header_list headers{}; // Of the request, beside those of the protocol: Authorization, Cookie ...
     std::size_t max_frame_size = std::size_t{16} << 20; // Bytes; a larger one ends the connection.
     /// What the request is to say, changed at will before each connection: for signed addresses, whose
-    /// signature expires. Gets path with query, and headers. Runs with the client's I/O, must not block.
+    /// signature expires. Gets path with query, and headers. Runs with the client's I/O, must neither block
+    /// nor throw.
     std::function<void(std::string& path, header_list& headers)> prepare_request{};
 };
 

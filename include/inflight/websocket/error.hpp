@@ -181,10 +181,10 @@ inline const std::error_category& websocket_category() {
             if (detail::is_fatal(static_cast<websocket_errc>(code))) return error_condition::fatal;
             return {code, *this};
         }
-        // A Close frame with a fault is what a reset is in TCP: the peer has had enough.
+        // A Close that finds fault breaks the connection off, in answer to CONNECT for instance.
         bool equivalent(int code, const std::error_condition& condition) const noexcept override {
             return default_error_condition(code) == condition ||
-                   (code >= 1000 && condition == std::errc::connection_reset);
+                   (code >= 1000 && condition == std::errc::connection_aborted);
         }
         using std::error_category::equivalent;
     } instance;
