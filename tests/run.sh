@@ -156,7 +156,7 @@ packages_of() {
     case $1 in
     conformance) echo "$gcc python3" ;;
     integration) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt" ;;
-    interop) echo "$gcc mosquitto python3 rabbitmq-server tshark" ;; # npm too, if it is there
+    interop) echo "$gcc mosquitto openssl python3 rabbitmq-server tshark" ;; # npm too, if it is there
     sanitize) echo "$clang mosquitto" ;;
     tidy) echo "$clang clang-tidy-19 python3" ;;
     mutation) echo "$gcc python3" ;;

@@ -18,7 +18,8 @@ namespace {
 
 struct arguments {
     target broker{};
-    std::string only{}; // Features with this in their names.
+    std::string only{};    // Features with this in their names.
+    std::string without{}; // The feature of that name is left out.
     std::size_t jobs = 8;
 
     arguments(int argc, char** argv) {
@@ -27,12 +28,13 @@ struct arguments {
             if (name == "--help") usage(EXIT_SUCCESS);
             if (++i == argc) usage(EXIT_FAILURE);
             const std::string value = argv[i];
-            if (name == "--host") broker.where.host = value;
-            else if (name == "--port") broker.where.port = number<std::uint16_t>(value);
+            if (name == "--address") broker.where = address(value);
+            else if (name == "--ca") broker.ca_file = value;
             else if (name == "--version") broker.version = version(value);
             else if (name == "--user") broker.user_name = value;
             else if (name == "--password") broker.password = value;
             else if (name == "--only") only = value;
+            else if (name == "--without") without = value;
             else if (name == "--jobs") jobs = number<std::size_t>(value);
             else usage(EXIT_FAILURE);
         }
@@ -42,11 +44,12 @@ private:
     [[noreturn]] static void usage(int status) {
         (status == EXIT_SUCCESS ? std::cout : std::cerr)
             << "features: what works with a broker\n"
-               "  --host NAME         broker (localhost)\n"
-               "  --port NUMBER       its port (1883)\n"
+               "  --address ADDRESS   broker (mqtt://localhost)\n"
+               "  --ca FILE           certificates of the authority that its own comes from\n"
                "  --version 3.1.1|5   protocol version (5)\n"
                "  --user, --password  credentials\n"
                "  --only TEXT         features with TEXT in their names\n"
+               "  --without NAME      all but that feature\n"
                "  --jobs NUMBER       at a time (8)\n";
         std::exit(status);
     }
@@ -55,6 +58,11 @@ private:
         const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), out);
         if (error != std::errc{} || end != value.data() + value.size() || out == 0) usage(EXIT_FAILURE);
         return out;
+    }
+    static inflight::broker address(const std::string& value) {
+        const auto where = parse_broker(value);
+        if (!where) usage(EXIT_FAILURE);
+        return *where;
     }
     static protocol_version version(const std::string& value) {
         if (value == "3.1.1") return protocol_version::v3_1_1;
@@ -119,7 +127,9 @@ int run(const arguments& args) {
         return EXIT_SUCCESS;
     }
     feature_list list = all();
-    std::erase_if(list, [&](const feature& f) { return f.name.find(args.only) == std::string::npos; });
+    std::erase_if(list, [&](const feature& f) {
+        return f.name.find(args.only) == std::string::npos || f.name == args.without;
+    });
 
     std::vector<std::promise<verdict>> verdicts(list.size());
     std::atomic<std::size_t> taken = 0;

@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import os
 import unittest
 
-from brokers import Aedes, Embedded, Mosquitto, RabbitMq
+from brokers import Aedes, Embedded, Mosquitto, RabbitMq, WebAedes, WebMosquitto, WebRabbitMq
 from programs import SOURCE_DIR, VERSIONS, Program, main, same
 
 FEATURES = os.environ.get("INFLIGHT_FEATURES", SOURCE_DIR / "build/gcc/tests/interop/inflight_features")
@@ -33,6 +33,14 @@ LACKS = {
         "flow control by our receive maximum": "broker sends more messages than the Receive Maximum allows",
     },
     ("Mosquitto", "2.0.11", "3.1.1"): {},
+    ("WebMosquitto", "2.0.11", "5"): {
+        "session taken over": "closes without a DISCONNECT",
+        "maximum packet size of the broker": "announces no Maximum Packet Size",
+        "server keep alive": "announces none",
+        "redirected to this broker by another": "the other one would have to speak it too",
+        "topic aliases from the broker": "uses none",
+        "flow control by our receive maximum": "broker sends more messages than the Receive Maximum allows",
+    },
     ("RabbitMq", "3.10.8", "5"): {"MQTT 5.0": "End of file"},
     ("RabbitMq", "3.10.8", "3.1.1"): {
         "QoS 2 both ways": QOS_2,
@@ -72,16 +80,19 @@ def lacks_of(lines):
 
 
 class Features(unittest.TestCase):
-    def check(self, broker, version):
-        kind = type(broker).__name__
+    def check(self, broker, version, *options):
+        name = type(broker).__name__
+        kind = name.removeprefix("Web")
         user, password = USERS[kind]
-        with Program(FEATURES, "--host", "127.0.0.1", "--port", broker.port, "--version", version, "--user", user,
-                     "--password", password) as p:
+        trust = ["--ca", broker.certificate] if broker.certificate else []
+        with Program(FEATURES, "--address", broker.address, "--version", version, "--user", user, "--password", password,
+                     *trust, *options) as p:
             status = p.finish(600)
-            tell(f"{kind} {broker.version()}".strip() + f", MQTT {version}", p.out)
+            tell(f"{kind} {broker.version()}".strip() + f", {broker.address.partition(':')[0]}, MQTT {version}", p.out)
             same([line for line in p.out if line.startswith("FAILED")], [], "failed", p)
             same((status, p.err), (0, []), "exit status and errors", p)
-            wanted = LACKS.get((kind, broker.version(), version))
+            is_known = (name, broker.version(), version) in LACKS
+            wanted = LACKS.get((name if is_known else kind, broker.version(), version))
             if wanted is not None:
                 same(lacks_of(p.out), wanted, "what is not supported", p)
 
@@ -104,6 +115,24 @@ class Features(unittest.TestCase):
     def test_aedes(self):
         with Aedes() as broker:
             for version in VERSIONS:
+                self.check(broker, version)
+
+    # What they have over TCP they have over WebSocket.
+
+    def test_rabbitmq_over_websocket(self):
+        for is_secure in (False, True):
+            with WebRabbitMq(is_secure) as broker:
+                # It publishes the Will after DISCONNECT too, sooner or later (its issue 4061).
+                self.check(broker, "3.1.1", "--without", "will not published after DISCONNECT")
+
+    def test_aedes_over_websocket(self):
+        for is_secure in (False, True):
+            with WebAedes(is_secure) as broker:
+                self.check(broker, "3.1.1")
+
+    def test_mosquitto_over_websocket(self):
+        for version, is_secure in zip(VERSIONS, (False, True)):
+            with WebMosquitto(is_secure, users={"jane": "secret"}) as broker:
                 self.check(broker, version)
 
 

@@ -25,6 +25,7 @@ class Broker:
 
     program = None
     port = None
+    certificate = None  # The file, of a broker that has one.
 
     def __init__(self):
         self._temporary = temporary_directory()
@@ -41,6 +42,10 @@ class Broker:
 
     def __exit__(self, *_):
         self.close()
+
+    @property
+    def address(self):
+        return f"mqtt://127.0.0.1:{self.port}"
 
     def log(self):
         return self.log_file.read_text(errors="backslashreplace") if self.log_file.exists() else ""
@@ -95,6 +100,8 @@ class Broker:
 class Mosquitto(Broker):
     """Keeps sessions on disk over stop() and start(). With `users`, a map to passwords, nobody else may connect."""
 
+    interface = "127.0.0.1"
+
     def __init__(self, users=None, lines=()):
         super().__init__()
         self.lines = list(lines)
@@ -125,7 +132,7 @@ class Mosquitto(Broker):
     def _spawn(self):
         config = self.directory / "mosquitto.conf"
         config.write_text("\n".join([
-            f"listener {self.port} 127.0.0.1",
+            f"listener {self.port} {self.interface}",
             "user root",  # Started by root it would become another user, who may not write here.
             "persistence true",
             f"persistence_location {self.directory}/",
@@ -135,6 +142,24 @@ class Mosquitto(Broker):
         with open(self.log_file, "ab") as log:
             shell = [find("mosquitto"), "-c", config]
             return _Quiet(*shell, log=log)
+
+
+class WebMosquitto(Mosquitto):
+    """The same over WebSocket, plain or secure."""
+
+    interface = "lo"  # By its name: libwebsockets takes nothing else.
+
+    def __init__(self, is_secure=False, **options):
+        super().__init__(**options)
+        self.lines.append("protocol websockets")
+        if is_secure:
+            self.certificate, key = self_signed(self.directory)
+            self.lines += [f"certfile {self.certificate}", f"keyfile {key}"]
+        self.lines.append(f"listener 0 {self.directory}/socket")  # It does not start with WebSocket alone.
+
+    @property
+    def address(self):
+        return f"{'wss' if self.certificate else 'ws'}://127.0.0.1:{self.port}"
 
 
 class _Quiet(Program):
@@ -166,9 +191,19 @@ class Embedded(Broker):
         return "\n".join(self._lines)
 
 
+def self_signed(directory):
+    """Files with a certificate for this machine and its key."""
+    certificate, key = directory / "broker.pem", directory / "broker.key"
+    subprocess.run([find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc",
+                    "-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    return certificate, key
+
+
 class RabbitMq(Broker):
     """RabbitMQ with its MQTT plugin, all its files and its port mapper (epmd) private. User guest, password guest."""
 
+    plugin = "rabbitmq_mqtt"
     epmd = None
     script = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # Debian's /usr/sbin/rabbitmq-server insists on its own user.
 
@@ -179,13 +214,16 @@ class RabbitMq(Broker):
         eventually(lambda: "Server startup complete" in self.log(),
                    lambda: f"RabbitMQ is up:\n{self.log()[-5000:]}", 120)
 
+    def listener(self):
+        return [f"mqtt.listeners.tcp.1 = 127.0.0.1:{self.port}"]
+
     def _spawn(self):
         self._stop_epmd()
         directory = self.directory
-        (directory / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
+        (directory / "enabled_plugins").write_text(f"[{self.plugin}].\n")
         (directory / "rabbitmq.conf").write_text("\n".join([
             "listeners.tcp = none",
-            f"mqtt.listeners.tcp.1 = 127.0.0.1:{self.port}",
+            *self.listener(),
             "mqtt.allow_anonymous = true",
             "mqtt.default_user = guest",
             "mqtt.default_pass = guest",
@@ -230,13 +268,35 @@ class RabbitMq(Broker):
             super().close()
 
 
+class WebRabbitMq(RabbitMq):
+    """The same over WebSocket, plain or secure, and over nothing else."""
+
+    plugin = "rabbitmq_web_mqtt"
+
+    def __init__(self, is_secure=False):
+        super().__init__()
+        self.certificate, self.key = self_signed(self.directory) if is_secure else (None, None)
+
+    @property
+    def address(self):
+        return f"{'wss' if self.certificate else 'ws'}://127.0.0.1:{self.port}/ws"
+
+    def listener(self):
+        lines = ["mqtt.listeners.tcp = none", "web_mqtt.ws_path = /ws"]
+        if not self.certificate:
+            return [*lines, "web_mqtt.tcp.ip = 127.0.0.1", f"web_mqtt.tcp.port = {self.port}"]
+        return [*lines, "web_mqtt.tcp.listener = none", "web_mqtt.ssl.ip = 127.0.0.1", f"web_mqtt.ssl.port = {self.port}",
+                f"web_mqtt.ssl.cacertfile = {self.certificate}", f"web_mqtt.ssl.certfile = {self.certificate}",
+                f"web_mqtt.ssl.keyfile = {self.key}"]
+
+
 class Missing(unittest.SkipTest):
     """What a test needs is not there, and cannot be installed."""
 
 
-def install_for_node(directory, package, script):
-    """An npm package and `script`, which needs it, in one directory."""
-    missing = npm_install(directory, package)
+def install_for_node(directory, script, *packages):
+    """npm packages and `script`, which needs them, in one directory."""
+    missing = npm_install(directory, *packages)
     if missing:
         raise Missing(missing)
     shutil.copy(script, directory)
@@ -245,7 +305,7 @@ def install_for_node(directory, package, script):
 def npm_mqtt(test_case, script):
     """A directory with the npm package mqtt, a client for Node.js, and `script`; for setUpClass."""
     directory = test_case.enterClassContext(temporary_directory())
-    install_for_node(directory, "mqtt@5.10.4", script)
+    install_for_node(directory, script, "mqtt@5.10.4")
     return directory
 
 
@@ -255,11 +315,26 @@ class Aedes(Broker):
     package = "aedes 0.51.3"
     script = pathlib.Path(__file__).parents[1] / "interop/aedes_broker.js"
 
-    def start(self):
-        install_for_node(self.directory, self.package.replace(" ", "@"), self.script)
-        self.program = Program("node", self.script.name, cwd=self.directory)
+    def start(self, *packages_besides, arguments=()):
+        install_for_node(self.directory, self.script, self.package.replace(" ", "@"), *packages_besides)
+        self.program = Program("node", self.script.name, *arguments, cwd=self.directory)
         self.program.wait_line(lambda line: line.startswith("port "))
         self.port = int(self.program.out[0].split()[1])
 
     def log(self):
         return self.package
+
+
+class WebAedes(Aedes):
+    """The same over WebSocket, plain or secure, with the npm package ws."""
+
+    def __init__(self, is_secure=False):
+        super().__init__()
+        self.certificate, self.key = self_signed(self.directory) if is_secure else (None, None)
+
+    @property
+    def address(self):
+        return f"{'wss' if self.certificate else 'ws'}://127.0.0.1:{self.port}" # Its path is the default, /mqtt.
+
+    def start(self):
+        super().start("ws@8.18.0", arguments=["wss", self.certificate, self.key] if self.certificate else ["ws"])

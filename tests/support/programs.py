@@ -186,19 +186,19 @@ def temporary_directory(prefix="inflight-test-"):
     return tempfile.TemporaryDirectory(prefix=prefix)
 
 
-def npm_install(directory, package):
-    """A package from npm's registry; why not, if that is not possible."""
+def npm_install(directory, *packages):
+    """Packages from npm's registry; why not, if that is not possible."""
     if not shutil.which("npm") or not shutil.which("node"):
         return "npm is not installed"
     (pathlib.Path(directory) / "package.json").write_text("{}")
     environment = os.environ | {"npm_config_fetch_retries": "1", "npm_config_fetch_timeout": "30000"}
-    with Program("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", package, cwd=directory,
+    with Program("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages, cwd=directory,
                  env=environment) as npm:
         try:
             status = npm.finish(120)
         except Failed:
-            return f"npm install {package} does not end\n{npm}"
-        return None if status == 0 else f"npm install {package} fails\n{npm}"
+            return f"npm install {' '.join(packages)} does not end\n{npm}"
+        return None if status == 0 else f"npm install {' '.join(packages)} fails\n{npm}"
 
 
 # What the two examples print.

@@ -37,6 +37,8 @@ private:
 };
 
 void redirected(const setting& s) {
+    if (s.broker.where.transport != transport_kind::tcp)
+        throw not_supported("the other one would have to speak it too");
     const redirector other(s.broker.where);
     client_options o = s.options("r");
     o.brokers = {other.where()};

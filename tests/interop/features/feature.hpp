@@ -12,9 +12,10 @@ struct not_supported : std::runtime_error {
 
 /// The broker under test.
 struct target {
-    broker where{"localhost", 1883};
+    broker where{};
     protocol_version version = protocol_version::v5;
     std::optional<std::string> user_name{}, password{};
+    std::string ca_file{}; // For TLS.
     std::string run{}; // In all topics and client identifiers, which the broker may remember from earlier runs.
 };
 
@@ -42,6 +43,7 @@ public:
         o.version = broker.version;
         o.user_name = broker.user_name;
         o.password = broker.password;
+        if (!broker.ca_file.empty()) o.tls->ca_file = broker.ca_file;
         o.reconnect_delay = 100ms;
         o.connect_timeout = o.drain_timeout = patience;
         return o;

@@ -34,12 +34,12 @@ public:
 
     connect_result connect() override {
         if (!retries_) {
-            const std::error_code error = client_.connect(where_.host, where_.port, keep_alive_);
+            const std::error_code error = client_.connect(std::vector{where_}, keep_alive_);
             connect_result out = connected_.next(0s).value_or(connect_result{});
             out.error = error;
             return out;
         }
-        const std::error_code error = client_.connect_async(where_.host, where_.port, keep_alive_); // Has no end.
+        const std::error_code error = client_.connect_async(std::vector{where_}, keep_alive_); // Has no end.
         const auto out = connected_.next();
         check(out.has_value(), "no connection " + error.message());
         return *out;
