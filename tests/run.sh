@@ -155,14 +155,14 @@ packages_of() {
     local clang="$gcc clang-19 libclang-rt-19-dev llvm-19"
     case $1 in
     conformance) echo "$gcc python3" ;;
-    integration) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt" ;;
+    integration) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt tinyproxy-bin microsocks" ;;
     interop) echo "$gcc mosquitto openssl python3 rabbitmq-server tshark" ;; # npm too, if it is there
     sanitize) echo "$clang mosquitto" ;;
     tidy) echo "$clang clang-tidy-19 python3" ;;
     mutation) echo "$gcc python3" ;;
     benchmark)
         echo "$gcc libbenchmark-dev libmosquitto-dev libpaho-mqtt-dev"
-        echo "mosquitto python3 strace util-linux valgrind"
+        echo "mosquitto openssl python3 strace util-linux valgrind"
         ;;
     *) echo "$clang" ;;
     esac
