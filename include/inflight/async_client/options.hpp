@@ -139,7 +139,9 @@ struct connection_options {
     /// in between.
     bool retry_first_connection = true;
     /// Asked when the broker refuses for a reason that a repetition will not cure (bad credentials, banned
-    /// ...) or says that another client took the session over; true tries again all the same. Runs with the
+    /// ...) or says that another client took the session over; true tries again all the same. Before a first
+    /// connection also when a certificate, a proxy or a file stands in the way; after it the client tries
+    /// again by itself, since whoever answers in the broker's place may be gone next time. Runs with the
     /// client's I/O, must not block.
     std::function<bool(std::error_code)> retry_after_refusal{};
 

@@ -459,8 +459,11 @@ private:
     bool is_fatal(std::error_code error, bool had_connack) {
         if (is_connect_bad_) return true;
         if (error != error_condition::fatal || error.category() == protocol_category()) return false;
-        if (error.category() != reason_category() || error == reason_code::server_moved)
-            return !brokers_.has_others();
+        // Whoever answers before the broker does may be anybody, as the portal of a hotel's network: a client
+        // that has been connected does not give up for it.
+        const bool is_said_by_broker = error.category() == reason_category();
+        if (!is_said_by_broker && was_connected_) return false;
+        if (!is_said_by_broker || error == reason_code::server_moved) return !brokers_.has_others();
         return !had_connack || !is_about_packet(said().result.reason);
     }
 

@@ -95,6 +95,33 @@ TEST_CASE("tls clients: a certificate that is refused is told with its details, 
                                               "stopped: " + why});
 }
 
+TEST_CASE("tls clients: whoever answers in the broker's place stops a client before its first connection, and none after it",
+          "[tls]") {
+    world w;
+    const auto other = pki::make({});
+    tls_server portal{{.certificate_file = w.files.write("portal.pem", other.pem() + other.key_pem())}};
+    const auto hijack = [&] { w.net.set_layers([&] { return portal.make_layer(); }); };
+    SECTION("before") {
+        hijack();
+        w.options.retry_first_connection = true;
+        CHECK(w.connect() == error_condition::fatal);
+        CHECK(w.steps.back().starts_with("stopped: "));
+    }
+    SECTION("after") {
+        REQUIRE_FALSE(w.connect());
+        hijack();
+        w.net.cut();
+        const auto refused = [](const std::string& step) {
+            return step.starts_with("lost mqtts://localhost:8883: certificate refused: ");
+        };
+        REQUIRE(w.net.run_until([&] { return std::count_if(w.steps.begin(), w.steps.end(), refused) == 3; }, 1h));
+        w.net.set_layers([&] { return w.tls.make_layer(); });
+        const auto accepted = std::count(w.steps.begin(), w.steps.end(), "accepted by mqtts://localhost:8883");
+        CHECK(w.net.run_until(
+            [&] { return std::count(w.steps.begin(), w.steps.end(), "accepted by mqtts://localhost:8883") > accepted; }, 1h));
+    }
+}
+
 TEST_CASE("tls clients: a file that cannot be read is told with its name, before anything is sent", "[tls]") {
     world w;
     w.options.tls->ca_file = w.files.path("absent.pem");
