@@ -20,6 +20,7 @@ struct arguments {
     double interval = -1;    // Seconds; below 0: the example's own idea.
     inflight::qos qos = inflight::qos::at_least_once;
     std::string password_file{}; // Of credentials_provider.
+    std::string token{};         // Of websocket_subscriber.
     bool retry = false;      // A broker that is not there is waited for.
     inflight::client_options options{};
 
@@ -48,6 +49,7 @@ struct arguments {
             else if (name == "--user") options.user_name = value;
             else if (name == "--password") options.password = value;
             else if (name == "--password-file") password_file = value;
+            else if (name == "--token") token = value;
             else if (name == "--ca") options.tls->ca_file = value;
             else if (name == "--certificate") options.tls->certificate_file = value;
             else if (name == "--key") options.tls->key_file = value;
@@ -85,8 +87,9 @@ private:
                "  --id TEXT          client identifier (a generated one)\n"
                "  --user, --password credentials\n"
                "  --password-file F  holds the password (credentials_provider)\n"
-               "  --ca FILE          authorities to trust, in place of the system's (tls_publisher)\n"
+               "  --ca FILE          authorities to trust, in place of the system's (tls_, websocket_ ...)\n"
                "  --certificate FILE, --key FILE: who we are (tls_publisher)\n"
+               "  --token TEXT       shown to the web server (websocket_subscriber)\n"
                "  --keep-session     the broker keeps the session while we are away; needs --id\n"
                "  --version 3.1.1|5  protocol version (5, falling back to 3.1.1)\n"
                "  --retry            wait for a broker that is not there\n";

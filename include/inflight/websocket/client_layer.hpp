@@ -106,6 +106,7 @@ private:
         const websocket_errc bad = consent();
         if (bad != websocket_errc::none) return bad;
         details_.clear();
+        head_ = {}; // Its memory is for the handshake only.
         is_open_ = true;
         return {};
     }
