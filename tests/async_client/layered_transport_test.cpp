@@ -2,6 +2,7 @@
 #include "support/async_fixture.hpp"
 #include "support/toy_layer.hpp"
 
+#include <inflight/proxy.hpp>
 #include <inflight/testing.hpp>
 
 #include <array>
@@ -564,9 +565,17 @@ TEST_CASE("layers: a broker whose address needs what the program has not got is 
     CHECK(error_of("wss://h") == errc::tls_missing);
     CHECK(error_of("ws://h") == errc::websocket_missing);
     CHECK(error_of("mqtts://h") == error_condition::fatal);
+    CHECK(net.server().counters().connections == 0);
     options.proxy->kind = proxy_kind::socks5;
     CHECK(error_of("h") == errc::no_proxy_host);
-    CHECK(net.server().counters().connections == 0);
+    options.proxy->host = "p";
+    const auto before = std::exchange(detail::known_layers.proxy, nullptr);
+    CHECK(error_of("h") == errc::proxy_missing);
+    detail::known_layers.proxy = before;
+    CHECK(before);
+    options.proxy = {};
+    options.socket->local_address = "eth0";
+    CHECK(error_of("h") == errc::local_address_invalid);
 }
 
 TEST_CASE("layers: a proxy is reached in place of the broker, and a Unix socket without it", "[async_client]") {

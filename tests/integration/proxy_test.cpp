@@ -4,7 +4,7 @@
 #include "support/proxy_process.hpp"
 
 #include <inflight/client.hpp>
-#include <inflight/transport/proxy.hpp>
+#include <inflight/proxy.hpp>
 
 using namespace inflight;
 

@@ -49,8 +49,10 @@ public:
     /// Completes: when the first CONNACK has come, or when connecting has been given up.
     /// Errors: a reason_code when the broker refuses for good; errc::client_id_missing (keep_session needs a
     /// client_id), errc::not_supported (options.authentication with 3.1.1), errc::will_topic_invalid and
-    /// others of a CONNECT that cannot be encoded; an error of the system or the resolver that no repetition
-    /// will cure; errc::already_connected. With retry_first_connection false also whatever else made the
+    /// others of a CONNECT that cannot be encoded; those of parse_broker(), errc::port_contradicted,
+    /// errc::tls_missing, errc::websocket_missing, errc::proxy_missing, errc::no_proxy_host; an error of the
+    /// system, the resolver, TLS, WebSocket or the proxy that no repetition will cure, of which `details` has
+    /// more; errc::already_connected. With retry_first_connection false also whatever else made the
     /// first attempt fail: any reason_code, errc::connect_timeout, errc::authentication_timeout, what the
     /// credentials or the authenticator gave, errc::server_reference_invalid, errc::too_many_redirects, any
     /// error of the system, the resolver and the transport (asio::error::eof, connection_refused,

@@ -3,19 +3,20 @@
 
 #include <inflight/async_client/options.hpp>
 #include <inflight/transport/layer_makers.hpp>
-#include <inflight/transport/proxy.hpp>
+
+#include <asio/ip/address.hpp>
 
 namespace inflight::detail {
 
-/// What the address needs and the program has not got.
-inline errc missing_layer(transport_kind kind) {
-    if (uses_tls(kind) && !known_layers.tls) return errc::tls_missing;
-    return uses_websocket(kind) && !known_layers.websocket ? errc::websocket_missing : errc::none;
+inline bool uses_proxy(const broker& where, const proxy_options& proxy) {
+    return proxy.kind != proxy_kind::none && where.transport != transport_kind::unix_socket;
 }
 
-inline bool uses_proxy(const broker& where, const connection_options& options) {
-    return std::as_const(options.proxy)->kind != proxy_kind::none &&
-           where.transport != transport_kind::unix_socket;
+/// What is needed on the way to the broker and the program has not got.
+inline errc missing_layer(const broker& where, const proxy_options& proxy) {
+    if (uses_tls(where.transport) && !known_layers.tls) return errc::tls_missing;
+    if (uses_websocket(where.transport) && !known_layers.websocket) return errc::websocket_missing;
+    return uses_proxy(where, proxy) && !known_layers.proxy ? errc::proxy_missing : errc::none;
 }
 
 /// Makes the layers of one client's connections, one after the other, by the options of one moment.
@@ -26,36 +27,44 @@ public:
 
     /// There are layers to be made.
     static bool is_needed(const broker& where, const connection_options& options) {
-        return uses_tls(where.transport) || uses_websocket(where.transport) || uses_proxy(where, options);
+        return uses_tls(where.transport) || uses_websocket(where.transport) ||
+               uses_proxy(where, *options.proxy);
     }
 
     /// What is wrong with the options, or with this broker, before anything is tried.
     static errc check(broker where, const connection_options& options) {
         if (const errc bad = complete(where); bad != errc::none) return bad;
-        if (uses_proxy(where, options) && std::as_const(options.proxy)->host.empty())
-            return errc::no_proxy_host;
-        return missing_layer(where.transport);
+        if (uses_proxy(where, *options.proxy) && options.proxy->host.empty()) return errc::no_proxy_host;
+        std::error_code no_address;
+        const std::string& local = options.socket->local_address;
+        if (!local.empty()) (void)asio::ip::make_address(local, no_address);
+        if (no_address) return errc::local_address_invalid;
+        return missing_layer(where, *options.proxy);
     }
 
     /// Takes a while: files are read. What went wrong; `details` says more of it, a file's name above all.
     std::error_code make(const broker& where, std::shared_ptr<layer>& out, std::string& details) {
-        if (const errc bad = missing_layer(where.transport); bad != errc::none) return bad;
+        if (const errc bad = missing_layer(where, *proxy_); bad != errc::none) return bad;
         auto stack = std::make_shared<layer_stack>();
-        if (goes_through_proxy(where)) stack->push(make_proxy_layer(*proxy_, where));
+        if (uses_proxy(where, *proxy_)) stack->push(known_layers.proxy(*proxy_, where));
         if (uses_tls(where.transport)) {
             if (!tls_maker_) tls_maker_ = known_layers.tls(*tls_);
             std::unique_ptr<layer> made;
             if (const std::error_code bad = tls_maker_->make(where, made, details)) return bad;
             stack->push(std::move(made));
         }
-        if (uses_websocket(where.transport)) stack->push(known_layers.websocket(where, *websocket_));
+        if (uses_websocket(where.transport)) {
+            broker with_path = where;
+            if (!where.path.is_set() && !websocket_->path.empty()) *with_path.path = websocket_->path;
+            stack->push(known_layers.websocket(with_path, *websocket_));
+        }
         out = std::move(stack);
         return {};
     }
 
     /// Whom the lower transport is to reach.
     broker next_hop(const broker& where) const {
-        if (!goes_through_proxy(where)) return where;
+        if (!uses_proxy(where, *proxy_)) return where;
         broker proxy;
         proxy.host = proxy_->host;
         proxy.port = port_of(*proxy_);
@@ -63,10 +72,6 @@ public:
     }
 
 private:
-    bool goes_through_proxy(const broker& where) const {
-        return proxy_->kind != proxy_kind::none && where.transport != transport_kind::unix_socket;
-    }
-
     const boxed<tls_options> tls_;
     const boxed<websocket_options> websocket_;
     const boxed<proxy_options> proxy_;

@@ -114,10 +114,11 @@ struct connection_options {
     /// another one follows. Runs with the client's I/O, must not block.
     std::function<void(credentials_callback)> credentials{};
     /// How mqtts:// and wss:// brokers are reached: <inflight/tls.hpp>; ws:// and wss://:
-    /// <inflight/websocket.hpp>. `options.tls->ca_file = "ca.pem"`.
+    /// <inflight/websocket.hpp>. `options.tls->ca_file = "ca.pem"`. Who sets anything of TLS wants it: then
+    /// brokers without a scheme are reached by TLS too, on port 8883 unless they have another.
     boxed<tls_options> tls{};
     boxed<websocket_options> websocket{};
-    boxed<proxy_options> proxy{};   // Not to Unix sockets.
+    boxed<proxy_options> proxy{};   // <inflight/proxy.hpp>. Not to Unix sockets.
     boxed<socket_options> socket{}; // Addresses and interfaces are not those of Unix sockets.
 
     /// A method of enhanced authentication, as scram_sha_256() of scram.hpp is one. Needs 5.0: the client

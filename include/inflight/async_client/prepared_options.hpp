@@ -7,15 +7,20 @@
 
 namespace inflight::detail {
 
-/// An address that cannot be read is left as it is.
-inline void complete_all(std::vector<broker>& brokers) {
-    for (broker& b : brokers) (void)complete(b);
+/// Reads the addresses of brokers. What is wrong with the first that cannot be read, which is left as it is.
+inline errc complete_all(std::vector<broker>& brokers, const connection_options& options) {
+    errc wrong = errc::none;
+    for (broker& b : brokers) {
+        const errc bad = complete(b, options.tls.is_set() ? transport_kind::tls : transport_kind::tcp);
+        if (wrong == errc::none) wrong = bad;
+    }
+    return wrong;
 }
 
 /// Time limits that clocks can be asked for, a client identifier and a seed if there was none.
 inline client_options prepared(client_options options) {
     if (options.brokers.empty()) options.brokers = {broker{}};
-    complete_all(options.brokers);
+    (void)complete_all(options.brokers, options); // Connecting tells.
     if (options.authentication)
         options.connect_properties.set<property_id::authentication_method>(options.authentication.method);
     for (auto* limit :

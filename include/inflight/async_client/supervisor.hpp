@@ -44,7 +44,8 @@ public:
         const lock_type lock(this->mutex_);
         if (state_ == state::shut_down) return op->complete(errc::shutting_down);
         if (this->session_.is_connected()) return op->complete(errc::already_connected);
-        if (const errc bad = wrong_options(); bad != errc::none) return op->complete(bad);
+        const errc bad = wrong_options(this->options_.brokers);
+        if (bad != errc::none) return op->complete(bad);
         this->wait_in(connecting_, op);
         begin();
     }
@@ -55,7 +56,6 @@ public:
     }
 
     void set_brokers(std::vector<broker> brokers) {
-        complete_all(brokers);
         const lock_type lock(this->mutex_);
         if (brokers == this->options_.brokers) return;
         brokers_.set(std::move(brokers));
@@ -151,20 +151,21 @@ public:
     /// disconnect() has been called, and no connect() since then. Takes no lock.
     bool is_leaving() const { return is_leaving_; }
 
-    /// Whether connect() may be called, and if not, why.
-    errc refusal_to_connect() {
+    /// Whether connect() may be called with these brokers, whose addresses are read, and if not, why.
+    errc refusal_to_connect(std::vector<broker>& brokers) {
         const lock_type lock(this->mutex_);
-        return state_ == state::idle ? wrong_options() : errc::already_connected;
+        if (const errc bad = complete_all(brokers, this->options_); bad != errc::none) return bad;
+        return state_ == state::idle ? wrong_options(brokers) : errc::already_connected;
     }
 
 private:
     // What would make a CONNECT that cannot be encoded, or that no broker can accept. With the lock held.
-    errc wrong_options() const {
+    errc wrong_options(const std::vector<broker>& brokers) const {
         const session_options& o = this->session_.options();
         if (o.keep_session && o.client_id.empty()) return errc::client_id_missing; // To be kept under.
         if (this->needs_v5() && this->options_.version == protocol_version::v3_1_1)
             return errc::not_supported;
-        for (const broker& b : this->options_.brokers)
+        for (const broker& b : brokers)
             if (const errc bad = layer_factory::check(b, this->options_); bad != errc::none) return bad;
         return o.will && wrong_topic(o.will->topic) != errc::none ? errc::will_topic_invalid : errc::none;
     }

@@ -69,7 +69,8 @@ public:
     id_table<std::error_code> failed{}; // Outcomes of the latest publishes with these identifiers.
     std::uint64_t connects = 0;         // connect() and connect_async() so far.
     std::uint64_t connects_told = 0;    // The latest of them whose outcome on_connect has been told.
-    std::error_code connect_error{};    // That outcome.
+    std::error_code connect_error{};    // That outcome,
+    std::string connect_details{};      // and what the transport knows of it.
     std::uint64_t settled = 0;          // Publishes with an outcome, ever.
     std::size_t remarks = 0;
     std::size_t held_back = 0; // Messages that came too late: they wait for the next connection.
@@ -267,6 +268,7 @@ private:
         void told(callback_queue& queue) const override {
             queue.connects_told = attempt;
             queue.connect_error = result.error;
+            queue.connect_details = result.details;
         }
     };
     struct outcome_note final : rare_note {

@@ -81,6 +81,21 @@ public:
     std::error_code will_set(will_message will);
     void will_clear();
     void username_pw_set(std::optional<std::string> user_name, std::optional<std::string> password = {});
+    /// TLS: from the next connect() on it is for brokers without a scheme too ("host"), as it is for mqtts://
+    /// and wss:// anyway. Without `ca_file` the system's authorities are trusted. The other files, all PEM,
+    /// say who the client is, if the broker wants to know. A program with TLS includes <inflight/tls.hpp>.
+    void tls_set(std::string ca_file = {}, std::string certificate_file = {}, std::string key_file = {},
+                 std::string key_passphrase = {});
+    void tls_set(tls_options options);
+    /// True: the certificate may bear any host's name, so whoever has one of a trusted authority is believed.
+    void tls_insecure_set(bool insecure);
+    /// WebSocket, of ws:// and wss:// brokers. `path` is that of addresses that have none.
+    void ws_set_options(std::string path, websocket_options::header_list headers = {});
+    void ws_set_options(websocket_options options);
+    /// The proxy between here and the broker. A program with one includes <inflight/proxy.hpp>.
+    void proxy_set(proxy_options options);
+    /// The local address or interface, buffer sizes and the like.
+    void socket_set(socket_options options);
     /// The wait before reconnecting: the first time, and the longest.
     void reconnect_delay_set(std::chrono::milliseconds min_delay = std::chrono::seconds(1),
                              std::chrono::milliseconds max_delay = std::chrono::seconds(120));
@@ -102,10 +117,13 @@ public:
     /// on the loop if one runs, else on this thread. An error if the broker refuses (a reason_code;
     /// on_connect is called with it) or cannot be reached (errc::connect_timeout, an error of the system or
     /// the resolver, or of the codec if the broker does not speak MQTT); then no other attempt is made,
-    /// unless `retry_first_connection`. `keep_alive` in seconds, up to 65,535. Before anything is tried:
-    /// errc::already_connected, errc::no_host, errc::invalid_argument (`keep_alive`), errc::client_id_missing
-    /// (keep_session needs one), errc::will_topic_invalid, errc::would_deadlock inside a callback. Also
-    /// errc::shutting_down.
+    /// unless `retry_first_connection`. `host` may be an address, as "mqtts://jane:secret@host": see
+    /// parse_broker(). `port` 0: that of the address, or else that of its transport. `keep_alive` in seconds,
+    /// up to 65,535. Before anything is tried: those of parse_broker(), errc::port_contradicted,
+    /// errc::tls_missing, errc::websocket_missing, errc::proxy_missing, errc::no_proxy_host,
+    /// errc::already_connected, errc::invalid_argument (`keep_alive`), errc::client_id_missing (keep_session
+    /// needs one),
+    /// errc::will_topic_invalid, errc::would_deadlock inside a callback. Also errc::shutting_down.
     std::error_code connect(std::string host, std::uint16_t port = 0,
                             std::chrono::seconds keep_alive = std::chrono::seconds(60),
                             bool retry_first_connection = false);
@@ -123,6 +141,10 @@ public:
                                   std::chrono::seconds keep_alive = std::chrono::seconds(60));
     std::error_code connect_async(std::vector<broker> brokers,
                                   std::chrono::seconds keep_alive = std::chrono::seconds(60));
+
+    /// What TLS, WebSocket or the proxy know of the error of the latest connect(): which certificate, which
+    /// answer. Empty: nothing.
+    std::string connect_details() const;
 
     /// Drops the connection, if there is one, and connects anew to the same broker. Does not wait for it. An
     /// error if the system has no thread for the I/O.

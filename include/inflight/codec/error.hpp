@@ -32,7 +32,8 @@ enum class errc {
     filter_empty, filter_too_long, filter_not_utf8, shared_filter_invalid, will_topic_invalid,
     client_id_missing, no_host, scheme_unknown, host_invalid, port_invalid, port_contradicted, escape_invalid,
     address_character_invalid, path_not_allowed, fragment_not_allowed, local_address_invalid, no_proxy_host,
-    proxy_scheme_unknown, tls_missing, websocket_missing, already_connected, qos_0_acknowledged,
+    proxy_scheme_unknown, tls_missing, websocket_missing, proxy_missing, already_connected,
+    qos_0_acknowledged,
     // The connection and the client.
     keep_alive_timeout, ack_timeout, connect_timeout, authentication_timeout, connection_lost,
     connection_refused, server_disconnected, version_refused, not_connected, session_lost, downgraded_qos,
@@ -130,6 +131,7 @@ inline constexpr auto errc_table = [] {
         {errc::proxy_scheme_unknown, rc::success, "", "proxy's address begins with none of http:// socks5:// socks5h://"},
         {errc::tls_missing, rc::success, "", "address needs TLS: include <inflight/tls.hpp> in any unit of the program, link inflight::tls"},
         {errc::websocket_missing, rc::success, "", "address needs WebSocket: include <inflight/websocket.hpp> in any unit of the program, link inflight::websocket"},
+        {errc::proxy_missing, rc::success, "", "proxies are not compiled in: include <inflight/proxy.hpp> in any unit of the program"},
         {errc::already_connected, rc::success, "", "already connected, or connecting"},
         {errc::qos_0_acknowledged, rc::success, "", "a message of QoS 0 has no acknowledgement"},
 

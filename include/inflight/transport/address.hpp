@@ -181,8 +181,9 @@ inline errc read_address(std::string_view text, const address_scheme& scheme, br
 }
 
 /// Reads what `host` says beyond a host, and sets the port. Then nothing is left to be read, and it may be
-/// called again. What is wrong, if anything; then `b` is what it was.
-inline errc complete(broker& b) {
+/// called again. What is wrong, if anything; then `b` is what it was. TCP, if no scheme says it, becomes
+/// `without_scheme`.
+inline errc complete(broker& b, transport_kind without_scheme = transport_kind::tcp) {
     broker read = b;
     const std::string_view text = b.host;
     if (text.empty()) return errc::no_host;
@@ -190,8 +191,9 @@ inline errc complete(broker& b) {
     const std::string_view behind = text.substr(std::min(colon, text.size()));
     const address_scheme* const scheme = find_scheme(text.substr(0, colon));
     const bool is_socket = scheme && scheme->kind == transport_kind::unix_socket && !behind.empty();
+    const bool scheme_is_said = behind.starts_with("://") || is_socket;
     errc bad = errc::none;
-    if (behind.starts_with("://") || is_socket)
+    if (scheme_is_said)
         bad = scheme ? read_address(behind.substr(1), *scheme, read) : errc::scheme_unknown;
     else if (b.transport == transport_kind::unix_socket)
         return errc::none;
@@ -202,6 +204,7 @@ inline errc complete(broker& b) {
     else
         bad = read_host_and_port(text, read);
     if (bad != errc::none) return bad;
+    if (!scheme_is_said && read.transport == transport_kind::tcp) read.transport = without_scheme;
     if (read.port == 0) read.port = scheme_of(read.transport).port;
     b = std::move(read);
     return errc::none;

@@ -1,7 +1,7 @@
 // inflight/transport/layer_makers.hpp - the layers that a program has.
 //
-// tls.hpp and websocket.hpp enter theirs by being included, in any unit of a program. So clients need not be
-// told, and a program that includes neither needs neither library.
+// tls.hpp, websocket.hpp and proxy.hpp enter theirs by being included, in any unit of a program. So clients
+// need not be told, and a program that includes none of them needs no library, and compiles no line of them.
 #pragma once
 
 #include <inflight/transport/address.hpp>
@@ -21,6 +21,7 @@ public:
 
 struct layer_makers {
     std::unique_ptr<tls_layer_maker> (*tls)(const tls_options&) = nullptr;
+    std::unique_ptr<layer> (*proxy)(const proxy_options&, const broker&) = nullptr;
     std::unique_ptr<layer> (*websocket)(const broker&, const websocket_options&) = nullptr;
 };
 

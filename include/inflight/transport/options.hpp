@@ -44,9 +44,10 @@ struct tls_options {
     friend bool operator==(const tls_options&, const tls_options&) = default;
 };
 
-/// WebSocket, of `ws://` and `wss://` addresses. The path is the address's, `/mqtt` if it has none.
+/// WebSocket, of `ws://` and `wss://` addresses.
 struct websocket_options {
     using header_list = std::vector<std::pair<std::string, std::string>>;
+    std::string path{};    // Of the request, with the query, if the address has none; empty: "/mqtt".
     header_list headers{}; // Of the request, beside those of the protocol: Authorization, Cookie ...
     std::size_t max_frame_size = std::size_t{16} << 20; // Bytes; a larger one ends the connection.
     /// What the request is to say, changed at will before each connection: for signed addresses, whose
@@ -61,7 +62,8 @@ enum class proxy_kind : std::uint8_t {
     socks5, // RFC 1928; the proxy resolves the broker's name.
 };
 
-/// A proxy between client and broker, for TCP and all that is above. No environment variable is read.
+/// A proxy between client and broker, for TCP and all that is above: <inflight/proxy.hpp>. No environment
+/// variable is read.
 struct proxy_options {
     proxy_kind kind = proxy_kind::none;
     std::string host{};
@@ -69,6 +71,12 @@ struct proxy_options {
     std::optional<std::string> user_name{}, password{}; // "Basic" for HTTP, RFC 1929 for SOCKS.
     friend bool operator==(const proxy_options&, const proxy_options&) = default;
 };
+
+/// The port that the proxy listens on.
+inline std::uint16_t port_of(const proxy_options& proxy) {
+    if (proxy.port != 0) return proxy.port;
+    return proxy.kind == proxy_kind::socks5 ? 1080 : 8080;
+}
 
 /// What the system is told of the socket.
 struct socket_options {

@@ -399,12 +399,6 @@ private:
     std::string answer_{}; // As far as it has come.
 };
 
-/// The port that the proxy listens on.
-inline std::uint16_t port_of(const proxy_options& proxy) {
-    if (proxy.port != 0) return proxy.port;
-    return proxy.kind == proxy_kind::socks5 ? 1080 : 8080;
-}
-
 /// The layer that asks this proxy for a connection to that broker. None for proxy_kind::none.
 inline std::unique_ptr<layer> make_proxy_layer(const proxy_options& proxy, const broker& where) {
     if (proxy.kind == proxy_kind::http) return std::make_unique<http_connect_layer>(proxy, where);

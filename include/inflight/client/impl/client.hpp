@@ -206,6 +206,43 @@ INFLIGHT_DECL void client::manual_ack_set(bool manual) {
     loop_->manual_ack = manual;
 }
 
+INFLIGHT_DECL void client::tls_set(tls_options options) {
+    loop_->impl().with_transport_options([&](connection_options& o) { *o.tls = std::move(options); });
+}
+
+INFLIGHT_DECL void client::tls_set(std::string ca_file, std::string certificate_file, std::string key_file,
+                                   std::string key_passphrase) {
+    tls_options options;
+    options.ca_file = std::move(ca_file);
+    options.certificate_file = std::move(certificate_file);
+    options.key_file = std::move(key_file);
+    options.key_passphrase = std::move(key_passphrase);
+    tls_set(std::move(options));
+}
+
+INFLIGHT_DECL void client::tls_insecure_set(bool insecure) {
+    loop_->impl().with_transport_options([=](connection_options& o) { o.tls->verify_host_name = !insecure; });
+}
+
+INFLIGHT_DECL void client::ws_set_options(websocket_options options) {
+    loop_->impl().with_transport_options([&](connection_options& o) { *o.websocket = std::move(options); });
+}
+
+INFLIGHT_DECL void client::ws_set_options(std::string path, websocket_options::header_list headers) {
+    loop_->impl().with_transport_options([&](connection_options& o) {
+        o.websocket->path = std::move(path);
+        o.websocket->headers = std::move(headers);
+    });
+}
+
+INFLIGHT_DECL void client::proxy_set(proxy_options options) {
+    loop_->impl().with_transport_options([&](connection_options& o) { *o.proxy = std::move(options); });
+}
+
+INFLIGHT_DECL void client::socket_set(socket_options options) {
+    loop_->impl().with_transport_options([&](connection_options& o) { *o.socket = std::move(options); });
+}
+
 INFLIGHT_DECL std::error_code client::connect(std::string host, std::uint16_t port,
                                               std::chrono::seconds keep_alive, bool retry_first_connection) {
     return connect(std::vector<broker>{{std::move(host), port}}, keep_alive, retry_first_connection);
@@ -216,6 +253,11 @@ INFLIGHT_DECL std::error_code client::connect(std::vector<broker> brokers, std::
     if (loop_->in_callback()) return errc::would_deadlock;
     if (const auto bad = begin_connect(std::move(brokers), keep_alive, retry_first_connection)) return bad;
     return wait_for_connect();
+}
+
+INFLIGHT_DECL std::string client::connect_details() const {
+    const std::lock_guard lock(loop_->queue.mutex);
+    return loop_->queue.connect_details;
 }
 
 INFLIGHT_DECL std::error_code client::connect_async(std::string host, std::uint16_t port,
@@ -377,10 +419,8 @@ INFLIGHT_DECL client_options client::options_for(std::string client_id) {
 INFLIGHT_DECL std::error_code client::begin_connect(std::vector<broker> brokers,
                                                     std::chrono::seconds keep_alive, bool retry) {
     if (brokers.empty()) return errc::no_host;
-    for (broker& b : brokers)
-        if (const errc bad = detail::complete(b); bad != errc::none) return bad;
     if (keep_alive.count() < 0 || keep_alive.count() > 65'535) return errc::invalid_argument;
-    if (const errc bad = loop_->impl().refusal_to_connect(); bad != errc::none) return bad;
+    if (const errc bad = loop_->impl().refusal_to_connect(brokers); bad != errc::none) return bad;
     if (const auto error = loop_->start_io()) return error;
     {
         const std::lock_guard lock(loop_->queue.mutex);
