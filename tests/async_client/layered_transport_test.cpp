@@ -294,7 +294,7 @@ TEST_CASE("layered_transport: bytes that come with the end of the handshake are 
     CHECK(x.plain == "early bird");
 }
 
-TEST_CASE("layered_transport: small buffers go down together, up to 16 KiB with one write, and large ones in such pieces",
+TEST_CASE("layered_transport: small buffers go down together, up to 64 KiB with one write, and large ones in such pieces",
           "[async_client]") {
     toy_transport x;
     x.open();
@@ -302,7 +302,7 @@ TEST_CASE("layered_transport: small buffers go down together, up to 16 KiB with 
     CHECK(x.write_now({"a", "", "bc", "d"}) == 4);
     CHECK(x.wire.sent == x.frame("abcd"));
     CHECK(x.wire.writes == 1);
-    const std::string large(40'000, 'x');
+    const std::string large(100'000, 'x');
     CHECK(x.write_now({large}) == transport::max_piece);
     CHECK(x.write_now({"ab", large}) == transport::max_piece);
     CHECK(x.write_now({std::string(transport::max_piece, 'y'), "z"}) == transport::max_piece);

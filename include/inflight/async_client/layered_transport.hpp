@@ -53,7 +53,7 @@ public:
     using timer_type = typename Lower::timer_type;
     using open_handler = std::function<void(std::error_code)>;
     static constexpr bool has_layers = true;
-    static constexpr std::size_t max_piece = 16 * 1024;   // Bytes that sink at a time: a record of TLS.
+    static constexpr std::size_t max_piece = 64 * 1024;   // Bytes that sink at a time, for one write below.
     static constexpr std::size_t max_unsent = 256 * 1024; // Bytes of answers to a peer that does not read.
 
     explicit layered_transport(const asio::any_io_executor& executor) : lower_(executor) {}
