@@ -155,7 +155,9 @@ packages_of() {
     local clang="$gcc clang-19 libclang-rt-19-dev llvm-19"
     case $1 in
     conformance) echo "$gcc python3" ;;
-    integration) echo "$gcc mosquitto mosquitto-clients python3 python3-paho-mqtt tinyproxy-bin microsocks" ;;
+    integration)
+        echo "$gcc mosquitto mosquitto-clients openssl python3 python3-paho-mqtt tinyproxy-bin microsocks"
+        ;;
     interop) echo "$gcc mosquitto openssl python3 rabbitmq-server tshark" ;; # npm too, if it is there
     sanitize) echo "$clang mosquitto" ;;
     tidy) echo "$clang clang-tidy-19 python3" ;;

@@ -101,6 +101,7 @@ class Mosquitto(Broker):
     """Keeps sessions on disk over stop() and start(). With `users`, a map to passwords, nobody else may connect."""
 
     interface = "127.0.0.1"
+    environment = None  # Unless it is to have one of its own.
 
     def __init__(self, users=None, lines=()):
         super().__init__()
@@ -140,8 +141,32 @@ class Mosquitto(Broker):
             "connection_messages true",
             *self.lines]) + "\n")
         with open(self.log_file, "ab") as log:
-            shell = [find("mosquitto"), "-c", config]
-            return _Quiet(*shell, log=log)
+            return _Quiet(find("mosquitto"), "-c", config, log=log, env=self.environment)
+
+
+class TlsMosquitto(Mosquitto):
+    """Proves who it is by a certificate that it has signed itself: `certificate`. `most`, "TLSv1.2": no later version."""
+
+    def __init__(self, most=None, users=None, lines=()):
+        super().__init__(users, lines)
+        self.certificate, key = self_signed(self.directory)
+        self.lines += [f"certfile {self.certificate}", f"keyfile {key}"]
+        if most:
+            configuration = self.directory / "openssl.cnf"
+            configuration.write_text("openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n"
+                                     f"[tls]\nMaxProtocol = {most}\n")
+            self.environment = os.environ | {"OPENSSL_CONF": str(configuration)}
+
+    @property
+    def address(self):
+        return f"mqtts://localhost:{self.port}"
+
+
+def tls_example():
+    program = EXAMPLES / "tls_publisher"
+    if not program.exists():
+        raise unittest.SkipTest("the examples were built without OpenSSL")
+    return program
 
 
 class WebMosquitto(Mosquitto):
