@@ -7,9 +7,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import unittest
 
-from brokers import RabbitMq
-from programs import (CONNECTED, FINISHED, example, holds, main, publisher_output, received, run_pair, same,
-                      side_by_side, subscribed, subscriber_output)
+from brokers import RabbitMq, WebRabbitMq
+from programs import (CONNECTED, EXAMPLES, FINISHED, Program, example, holds, main, publisher_output, received,
+                      run_pair, same, side_by_side, subscribed, subscriber_output)
 
 
 class Rabbit(unittest.TestCase):
@@ -83,6 +83,24 @@ class Rabbit(unittest.TestCase):
             if worker.process.poll() is None:  # It may have subscribed too late for some.
                 worker.stop()
             same(worker.process.returncode, 0, "exit status", worker)
+
+
+@unittest.skipUnless((EXAMPLES / "websocket_subscriber").exists(), "the examples were built without OpenSSL or wslay")
+class OverWebSocket(unittest.TestCase):
+    def test_without_a_version_the_client_falls_back_by_itself(self):
+        with WebRabbitMq() as broker, Program(EXAMPLES / "websocket_subscriber", "--host", broker.address) as s:
+            s.wait_line("Subscribed to sensor/temperature: granted QoS 1")
+            lost = [line for line in s.err if line.startswith("lost ")]
+            same(lost, [f"lost {broker.address}: peer closed the WebSocket connection with code 1011 (internal error) "
+                        "(Close code 1011)"], "answers to CONNECT of 5.0", s)
+            same(s.stop(), 0, "exit status", s)
+
+    def test_another_path_than_its_own_is_told(self):
+        with WebRabbitMq() as broker, Program(EXAMPLES / "websocket_subscriber", "--host",
+                                              broker.address.replace("/ws", "/mqtt")) as s:
+            same(s.finish(), 1, "exit status", s)
+            holds(any(line.endswith("HTTP status 404 (Not Found) (answer: HTTP/1.1 404 Not Found)") for line in s.err),
+                  "says why", s)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 // What the clients do by themselves around a connection: being redirected, counting, sorting messages by filters.
 #include "feature.hpp"
 
+#include "support/relay.hpp"
+
 #include <inflight/codec/decode.hpp>
 #include <inflight/testing/tcp_server.hpp>
 
 #include <asio/io_context.hpp>
 
 #include <atomic>
+#include <set>
 #include <thread>
 
 namespace features {
@@ -45,6 +48,26 @@ void redirected(const setting& s) {
     o.max_redirects = 1;
     const auto p = s.connected(o);
     publish(*p, s.topic(), "here");
+}
+
+// Thrice in the middle of a row of messages.
+void cut_off(const setting& s) {
+    relay between(s.broker.where.port);
+    client_options o = s.options("s");
+    o.brokers.at(0).port = between.port();
+    const auto receiver = s.connected("r"), sender = s.connected(o);
+    subscribe(*receiver, s.topic());
+    std::set<std::string> missing;
+    for (int i = 0; i != 150; ++i) {
+        missing.insert(text(i));
+        if (i % 50 == 0) publish(*sender, s.topic(), text(i)); // Waits until there is a connection.
+        else check(bool(sender->post({s.topic(), text(i), qos::at_least_once})), "publish");
+        if (i % 50 != 25) continue;
+        between.cut();
+        check(sender->endings.next().has_value(), "the connection does not end");
+    }
+    while (!missing.empty()) missing.erase(next(*receiver, "message " + *missing.begin()).payload);
+    check(sender->disconnect() == 0, "messages were left without an acknowledgement");
 }
 
 // Good ones at the second time of asking; the first ones are wrong where the broker looks at them at all.
@@ -142,6 +165,7 @@ feature_list connection_features() {
         {"redirected to this broker by another", redirected, true},
         {"topic aliases from the broker", aliases_from_the_broker, true},
         {"credentials provider", credentials_provider},
+        {"connections that are cut, and made anew", cut_off},
         {"statistics", statistics},
         {"handlers by filter", handlers_by_filter},
         {"stream of a filter (async_client)", [](const setting& s) {
