@@ -187,11 +187,12 @@ TEST_CASE("aliases: a large payload is written from its record, which an early a
     CHECK(sent[1].ends_with("(100000 bytes)"));
 }
 
-TEST_CASE("aliases: a large payload of QoS 0 is the application's again when publish() has returned", "[session]") {
+TEST_CASE("aliases: a large payload is the application's again when publish() has returned, whatever its QoS", "[session]") {
+    const qos level = GENERATE(qos_0, qos_1, qos_2);
     scripted_peer p;
     p.connect(v5, allowing(10));
     std::string large(5'000, 'x');
-    for (int i = 0; i != 2; ++i) p.publish("topic", large, qos_0);
+    for (int i = 0; i != 2; ++i) p.publish("topic", large, level);
     large.assign(large.size(), 'y');
     const trace sent = p.sent();
     CHECK(topics(sent) == trace{"topic=1", "=1"});

@@ -80,6 +80,8 @@ public:
         queue_.encode(s, p, version, *size);
         s->tag = tag;
         if (at_once) {
+            const std::string_view kept = s->bytes.view(); // The caller's own may go before it is written.
+            p.payload = kept.substr(kept.size() - p.payload.size());
             if (alias_limit_ == 0 || !put_shortened(*s, p, *size)) put_bytes(*s, false);
             sent(s, now);
             return accepted;
