@@ -8,13 +8,15 @@ cd "$root" || exit 1
 
 usage() {
     cat <<'EOF'
-Usage: tests/run.sh [PART...] [--seconds N] [--seeds N | --seed S] [--short] [--csv FILE] [--markdown FILE]
+Usage: tests/run.sh [PART...] [--seconds N] [--seeds N | --seed S] [--layers L] [--short] [--csv FILE]
+                    [--markdown FILE]
 
 Without a part: what CI runs, that is all parts but interop, benchmark and mutation.
 
   unit         the tests of each layer, built with GCC and with Clang
   simulation   sessions against the test kit's server on virtual time: 1000 seeds, or --seeds N on all cores;
-               --seed S replays one, with its trace
+               --seed S replays one, with its trace. --layers: over tls, websocket or secure_websocket only;
+               else with --seeds and without arguments a tenth as many over each of them too
   integration  the client against a Mosquitto that the tests start
   interop      the client against other brokers and other clients
   sanitize     ASan and UBSan over unit tests, simulation and bad networks, TSan over those of the clients
@@ -37,6 +39,7 @@ EOF
 known="unit simulation integration interop sanitize fuzz package tidy conformance benchmark mutation"
 parts=()
 simulation=(--seeds 1000)
+layers=()
 benchmark=()
 export INFLIGHT_FUZZ_SECONDS=60
 while [ $# -gt 0 ]; do
@@ -51,6 +54,10 @@ while [ $# -gt 0 ]; do
         if ! [[ ${2:-} =~ ^[0-9]+$ ]]; then echo "run.sh: $1 needs a number" >&2; exit 2; fi
         simulation=("$1" "$2")
         if [ "$1" = --seeds ]; then simulation+=(--jobs "${INFLIGHT_JOBS:-$(nproc)}"); fi
+        shift
+        ;;
+    --layers)
+        layers=(--layers "${2:-}") # The program knows which there are.
         shift
         ;;
     --short) benchmark+=(--short) ;;
@@ -260,7 +267,13 @@ run_sanitize() {
     build_and_check tsan tsan
 }
 run_simulation() {
-    build_and_run gcc inflight_simulation build/gcc/tests/simulation/inflight_simulation "${simulation[@]}"
+    local program=build/gcc/tests/simulation/inflight_simulation one
+    build_and_run gcc inflight_simulation "$program" "${simulation[@]}" "${layers[@]}"
+    if [ "${#layers[@]}" -ne 0 ] || [ "${simulation[0]}" = --seed ]; then return; fi
+    for one in tls websocket secure_websocket; do
+        build_and_run gcc inflight_simulation \
+            "$program" --seeds $((simulation[1] / 10)) "${simulation[@]:2}" --layers "$one"
+    done
 }
 run_integration() { build_and_check integration gcc; }
 run_interop() {

@@ -1,6 +1,10 @@
 // inflight_simulation: runs worlds made from seeds. See usage().
 #include "world.hpp"
 
+#ifdef INFLIGHT_SIMULATION_LAYERS
+#include "layers.hpp"
+#endif
+
 #include <atomic>
 #include <charconv>
 #include <csignal>
@@ -18,12 +22,13 @@
 
 namespace {
 
-constexpr const char* usage = R"(Usage: inflight_simulation [--seeds N] [--first F] [--jobs J]
-       inflight_simulation --seed S
+constexpr const char* usage = R"(Usage: inflight_simulation [--seeds N] [--first F] [--jobs J] [--layers L]
+       inflight_simulation --seed S [--layers L]
 
 Runs a client session against a server, each seed a world of its own on virtual time, and checks what the library
 promises. First, always, the seeds that once failed (seeds.txt); then N seeds from F on (1000, from 1), on J threads
-(1). With --seed S: that world only, with its trace.
+(1). With --seed S: that world only, with its trace. L is what stands between MQTT and the network: tls, websocket,
+secure_websocket; nothing otherwise.
 
 Exit status: 0 if every promise was kept, 1 if not, 2 for arguments that are not listed here.
 )";
@@ -31,12 +36,20 @@ Exit status: 0 if every promise was kept, 1 if not, 2 for arguments that are not
 struct arguments {
     std::uint64_t seeds = 1'000, first = 1, jobs = 1;
     std::optional<std::uint64_t> only{};
+    std::string layers{};
 };
+
+constexpr std::array layer_names{"", "tls", "websocket", "secure_websocket"};
 
 std::optional<arguments> parse(int argc, char** argv) {
     arguments out;
     for (int i = 1; i < argc; i += 2) {
         const std::string_view name = argv[i], text = i + 1 < argc ? argv[i + 1] : "";
+        if (name == "--layers") {
+            out.layers = text;
+            if (std::find(layer_names.begin() + 1, layer_names.end(), text) == layer_names.end()) return std::nullopt;
+            continue;
+        }
         std::uint64_t value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
         if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
@@ -68,9 +81,20 @@ struct outcome {
     std::string failure{};
 };
 
-outcome run(std::uint64_t seed, std::ostream* trace) {
+std::function<simulation::layers()> layers_for([[maybe_unused]] std::uint64_t seed, const std::string& name) {
+    if (name.empty()) return {};
+#ifdef INFLIGHT_SIMULATION_LAYERS
+    const auto kind = std::find(layer_names.begin(), layer_names.end(), name) - layer_names.begin();
+    const auto source = std::make_shared<simulation::layer_source>(static_cast<simulation::layer_kind>(kind), seed);
+    return [source] { return (*source)(); };
+#else
+    throw simulation::violation("this program has been built without OpenSSL or wslay");
+#endif
+}
+
+outcome run(std::uint64_t seed, const std::string& layers, std::ostream* trace) {
     current_seed = seed;
-    simulation::world w(seed, trace);
+    simulation::world w(seed, trace, layers_for(seed, layers));
     try {
         w.run();
     } catch (const simulation::violation& broken) {
@@ -79,8 +103,8 @@ outcome run(std::uint64_t seed, std::ostream* trace) {
     return {w.messages(), {}};
 }
 
-int replay(std::uint64_t seed) {
-    const outcome got = run(seed, &std::cout);
+int replay(std::uint64_t seed, const std::string& layers) {
+    const outcome got = run(seed, layers, &std::cout);
     if (got.failure.empty()) std::cout << "seed " << seed << " passed, " << got.messages << " messages\n";
     else std::cout << "seed " << seed << " FAILED: " << got.failure << '\n';
     return got.failure.empty() ? 0 : 1;
@@ -117,7 +141,7 @@ private:
         const std::uint64_t count = known_.size() + arguments_.seeds;
         for (std::uint64_t i = next_++; i < count && failures_ < enough; i = next_++) {
             const std::uint64_t seed = i < known_.size() ? known_[i] : arguments_.first + i - known_.size();
-            const outcome got = run(seed, nullptr);
+            const outcome got = run(seed, arguments_.layers, nullptr);
             messages_ += got.messages;
             ++done_;
             if (!got.failure.empty()) note(seed, got.failure);
@@ -135,8 +159,9 @@ private:
     void report(double seconds) {
         if (!failed_.empty()) {
             std::cout << "\nThe trace of seed " << failed_.front().first << ":\n\n";
-            (void)replay(failed_.front().first);
-            std::cout << "\nTo see it again: tests/run.sh simulation --seed " << failed_.front().first << "\n";
+            (void)replay(failed_.front().first, arguments_.layers);
+            std::cout << "\nTo see it again: tests/run.sh simulation --seed " << failed_.front().first
+                      << (arguments_.layers.empty() ? "" : " --layers " + arguments_.layers) << "\n";
         }
         const double worlds = static_cast<double>(done_), messages = static_cast<double>(messages_);
         std::cout << std::fixed << std::setprecision(0) << done_ << " seeds, " << failed_.size() << " failed; "
@@ -165,6 +190,6 @@ int main(int argc, char** argv) {
 #ifdef __GLIBC__
     mallopt(M_PERTURB, 0xA5); // Bytes that are freed while they are still to be written do not stay as they were.
 #endif
-    if (a->only) return replay(*a->only);
+    if (a->only) return replay(*a->only, a->layers);
     return campaign(seeds_that_failed(), *a).run_all();
 }

@@ -8,8 +8,10 @@ namespace simulation {
 
 class world {
 public:
-    world(std::uint64_t seed, std::ostream* out)
-        : dice_(seed), trace_(time_, out), profile_(draw_profile(dice_)), goes_round_(seed % 100 == 7) {
+    /// `make_layers` makes those of one connection; empty: there are none.
+    world(std::uint64_t seed, std::ostream* out, std::function<layers()> make_layers)
+        : dice_(seed), trace_(time_, out), profile_(draw_profile(dice_)), make_layers_(std::move(make_layers)),
+          goes_round_(seed % 100 == 7) {
         trace_("world", "seed ", seed, ": ", describe(profile_));
         client_.dial = [this] { return dial(); };
     }
@@ -31,9 +33,10 @@ public:
 
 private:
     std::shared_ptr<transport> dial() {
-        auto t = std::make_shared<transport>(time_, dice_, is_calm_ ? 0ms : profile_.latency);
+        auto t = std::make_shared<transport>(time_, dice_, is_calm_ ? 0ms : profile_.latency, make_layers_ ? make_layers_() : layers{});
         const auto limits = is_calm_ ? server_side::unlimited() : fate_.next_limits(client_.version());
         server_.accept(t, client_.version(), limits);
+        t->start();
         return t;
     }
 
@@ -232,6 +235,7 @@ private:
     dice dice_;
     trace trace_;
     profile profile_;
+    std::function<layers()> make_layers_;
     ledger ledger_{profile_.options};
     disk disk_{profile_.store};
     wire_rules rules_{ledger_, disk_, time_, profile_, trace_};

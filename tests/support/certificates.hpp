@@ -55,13 +55,15 @@ struct wish {
     std::string names = "DNS:localhost,IP:127.0.0.1,IP:::1"; // As OpenSSL's configuration has them; empty: none.
     const identity* issuer = nullptr;                         // None: signed by itself.
     bool is_authority = false;
+    bool is_ed25519 = false; // Whose signatures are all of one length. Otherwise P-256.
     long from_hours = -1, to_hours = 24; // Counted from now.
 };
 
 inline identity make(const wish& w) {
     static long serial = 1000;
     identity out;
-    out.key.reset(::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), &::EVP_PKEY_free);
+    out.key.reset(w.is_ed25519 ? ::EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519") : ::EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"),
+                  &::EVP_PKEY_free);
     out.certificate.reset(::X509_new(), &::X509_free);
     need(out.key && out.certificate);
     X509* const x = out.certificate.get();
@@ -86,7 +88,8 @@ inline identity make(const wish& w) {
     if (w.issuer) extend(NID_authority_key_identifier, "keyid");
     if (w.is_authority) extend(NID_key_usage, "critical,keyCertSign,cRLSign");
     if (!w.is_authority && !w.names.empty()) extend(NID_subject_alt_name, w.names);
-    need(::X509_sign(x, (w.issuer ? w.issuer->key : out.key).get(), ::EVP_sha256()) > 0);
+    EVP_PKEY* const signer = (w.issuer ? w.issuer->key : out.key).get();
+    need(::X509_sign(x, signer, ::EVP_PKEY_get_id(signer) == EVP_PKEY_ED25519 ? nullptr : ::EVP_sha256()) > 0);
     return out;
 }
 
