@@ -19,8 +19,11 @@ public:
         static tls_context_pool pool;
         const std::lock_guard lock(pool.mutex_);
         std::erase_if(pool.entries_, [](const entry& e) { return e.context.expired(); });
-        for (const entry& e : pool.entries_)
-            if (e.mark == files.mark && e.options == options && (out = e.context.lock())) return {};
+        for (const entry& e : pool.entries_) {
+            if (e.mark != files.mark || e.options != options) continue;
+            out = e.context.lock();
+            if (out) return {};
+        }
         tls_context_builder builder(tls_role::client, options, files, details);
         if (const std::error_code bad = builder.build(out)) return bad;
         prepare(out.get(), options);

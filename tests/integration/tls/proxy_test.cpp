@@ -2,6 +2,8 @@
 #include "support/proxy_process.hpp"
 #include "tls_broker.hpp"
 
+#include <inflight/proxy.hpp>
+
 namespace {
 
 client_options through(client_options o, proxy_kind kind, std::uint16_t port) {
