@@ -80,8 +80,6 @@ public:
         queue_.encode(s, p, version, *size);
         s->tag = tag;
         if (at_once) {
-            const std::string_view kept = s->bytes.view(); // The caller's own may go before it is written.
-            p.payload = kept.substr(kept.size() - p.payload.size());
             if (alias_limit_ == 0 || !put_shortened(*s, p, *size)) put_bytes(*s, false);
             sent(s, now);
             return accepted;
@@ -435,6 +433,8 @@ private:
     // The record keeps its full topic: an alias is for what goes out for the first time, and dies with the
     // connection. False: it is no use to this message.
     [[gnu::noinline]] bool put_shortened(outgoing_record& r, inflight::publish& p, measure& size) {
+        const std::string_view kept = r.bytes.view(); // The caller's own may go before it is written.
+        p.payload = kept.substr(kept.size() - p.payload.size());
         if (!shorten(p, size)) return false;
         written_later(r, link_.output.add_publish(p, link_.version, size));
         return true;
