@@ -36,6 +36,22 @@ inline client_options options(std::uint16_t port, std::string id, protocol_versi
     return o;
 }
 
+/// How clients come to a proxy: over TCP, and without layers, unless it says otherwise.
+struct route {
+    std::string scheme = "mqtt";
+    std::function<std::string()> socket_path{}; // For the Unix socket of the next proxy.
+    testing::layers_function make_layers{};
+    std::function<void(client_options&)> prepare{};
+
+    faulty_proxy::entrance entrance() const { return {scheme, socket_path ? socket_path() : std::string(), make_layers}; }
+    client_options options(const faulty_proxy& proxy, std::string id, protocol_version version) const {
+        client_options o = ::options(proxy.port(), std::move(id), version).keep_session_for(1h);
+        o.brokers = {{proxy.address()}};
+        if (prepare) prepare(o);
+        return o;
+    }
+};
+
 /// A seed from the environment, or a new one; in any case in the output.
 inline std::uint64_t seed() {
     const char* const given = std::getenv("INFLIGHT_SEED");

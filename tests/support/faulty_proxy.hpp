@@ -1,4 +1,4 @@
-// A TCP proxy between clients and a broker that spoils the network as a test wishes, and keeps a record of what passed:
+// A proxy between clients and a broker that spoils the network as a test wishes, and keeps a record of what passed:
 //
 //     faulty_proxy proxy(broker.port());            // clients connect to proxy.port()
 //     proxy.cut_randomly(seed, 20, 1'000'000);      // twenty cuts within the next million bytes
@@ -7,17 +7,22 @@
 //     INFO(proxy.trace());                          // both directions as printed packets, the last few thousand
 //
 // It cuts the streams into packets with our codec; a packet is passed on when it is complete, or up to the byte where the
-// connection is cut. It runs on a thread of its own. Everything may be called from any thread; predicates and observers
-// run on the proxy's.
+// connection is cut. Clients may come over a Unix socket, and through layers (TLS, WebSocket), whose other end is here; the
+// broker is reached over TCP and without layers. It runs on a thread of its own. Everything may be called from any thread;
+// predicates and observers run on the proxy's.
 #pragma once
 
 #include "watched.hpp"
 
 #include <inflight/codec.hpp>
+#include <inflight/testing/server_wire.hpp>
 
+#include <asio/basic_socket_acceptor.hpp>
 #include <asio/executor_work_guard.hpp>
+#include <asio/generic/stream_protocol.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
@@ -26,6 +31,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <future>
@@ -34,10 +40,13 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 class faulty_proxy {
     using tcp = asio::ip::tcp;
+    using protocol = asio::generic::stream_protocol;
+    using stream = protocol::socket;
     using clock = std::chrono::steady_clock;
 
 public:
@@ -65,9 +74,16 @@ public:
     using predicate = std::function<bool(const passing&)>;
     using packet_observer = std::function<void(const passing&)>;
 
-    explicit faulty_proxy(std::uint16_t upstream) : upstream_(upstream) {
-        listen(0);
-        port_ = acceptor_.local_endpoint().port();
+    /// How clients come here.
+    struct entrance {
+        std::string scheme = "mqtt";                      // Of the address that they use.
+        std::string path{};                               // Of a Unix socket; empty: TCP.
+        inflight::testing::layers_function make_layers{}; // For each connection; empty: none.
+    };
+
+    explicit faulty_proxy(std::uint16_t upstream) : faulty_proxy(upstream, entrance{}) {}
+    faulty_proxy(std::uint16_t upstream, entrance how) : entrance_(std::move(how)), upstream_(upstream) {
+        listen();
         thread_ = std::thread([this] { io_.run(); });
     }
     faulty_proxy(const faulty_proxy&) = delete;
@@ -78,6 +94,10 @@ public:
     }
 
     std::uint16_t port() const { return port_; }
+    /// What a client connects to.
+    std::string address() const {
+        return entrance_.path.empty() ? entrance_.scheme + "://127.0.0.1:" + std::to_string(port_) : "unix:" + entrance_.path;
+    }
 
     /// Where the next connections lead.
     void set_upstream(std::uint16_t port) {
@@ -88,8 +108,8 @@ public:
         on_thread([&] {
             const bool listened = mode_ != mode::refuse;
             mode_ = m;
-            if (m == mode::refuse) bind(port_); // The port stays ours.
-            else if (!listened) listen(port_);
+            if (m == mode::refuse) bind(); // The port stays ours.
+            else if (!listened) listen();
             if (m != mode::black_hole)
                 for (const auto& c : std::set(connections_)) c->resume();
         });
@@ -206,8 +226,8 @@ private:
     // One direction of a connection.
     struct half {
         direction to;
-        tcp::socket& source;
-        tcp::socket& target;
+        stream& source;
+        stream& target;
         asio::steady_timer timer;
         std::array<char, 16 * 1024> buffer{};
         std::string in{}; // Read and not passed on: a part of a packet, or what a black hole holds.
@@ -219,19 +239,20 @@ private:
         std::size_t out_bytes = 0;
         bool reading = false, writing = false, ended = false, end_told = false;
 
-        half(direction d, tcp::socket& s, tcp::socket& t) : to(d), source(s), target(t), timer(s.get_executor()) {}
+        half(direction d, stream& s, stream& t) : to(d), source(s), target(t), timer(s.get_executor()) {}
     };
 
     struct connection : std::enable_shared_from_this<connection> {
         faulty_proxy& proxy;
         std::size_t number;
-        tcp::socket client, server;
+        stream client, server;
+        inflight::testing::detail::server_wire wire; // Between here and the client.
         std::array<half, 2> halves;
         inflight::protocol_version version = inflight::protocol_version::v5;
         bool cutting = false, closed = false;
 
-        connection(faulty_proxy& p, tcp::socket s, std::size_t n)
-            : proxy(p), number(n), client(std::move(s)), server(p.io_),
+        connection(faulty_proxy& p, stream s, std::size_t n)
+            : proxy(p), number(n), client(std::move(s)), server(p.io_), wire(p.entrance_.make_layers),
               halves{half(direction::to_server, client, server), half(direction::to_client, server, client)} {}
 
         void start() {
@@ -240,7 +261,7 @@ private:
                 if (self->closed) return;
                 if (error) return self->close("server: " + error.message(), true);
                 std::error_code ignored;
-                self->client.set_option(tcp::no_delay(true), ignored);
+                self->client.set_option(tcp::no_delay(true), ignored); // Which a Unix socket has not got.
                 self->server.set_option(tcp::no_delay(true), ignored);
                 self->resume();
             });
@@ -263,7 +284,7 @@ private:
                                                                                                    std::size_t n) {
                 h.reading = false;
                 if (self->closed) return;
-                h.in.append(h.buffer.data(), n);
+                self->take(h, {h.buffer.data(), n});
                 if (error && error != asio::error::eof) return self->close(self->name(h) + error.message(), true);
                 h.ended = error == asio::error::eof;
                 self->pass(h);
@@ -271,6 +292,24 @@ private:
                 self->write(h);
             });
         }
+
+        void take(half& h, std::string_view bytes) {
+            if (h.to == direction::to_client) return void(h.in += bytes);
+            h.in += wire.received(bytes);
+            send_wire({});
+        }
+
+        // To the client; `bytes` and what the layers have to say themselves.
+        void send_wire(std::string_view bytes, bool is_torn = false) {
+            half& h = halves[index(direction::to_client)];
+            std::string chunk;
+            do {
+                bytes.remove_prefix(wire.take(bytes, chunk));
+                if (is_torn && bytes.empty() && entrance_has_layers()) chunk.resize(proxy.random_() % (chunk.size() + 1));
+                queue(h, chunk);
+            } while (!bytes.empty() && !chunk.empty());
+        }
+        bool entrance_has_layers() const { return proxy.entrance_.make_layers != nullptr; }
 
         std::string name(const half& h) const { return h.to == direction::to_server ? "client: " : "server: "; }
 
@@ -288,7 +327,14 @@ private:
             h.in.erase(0, done);
         }
 
-        void send(half& h, std::string_view bytes) {
+        // `is_torn`: it is cut there, and what the layers have made of it somewhere.
+        void send(half& h, std::string_view bytes, bool is_torn = false) {
+            if (h.to == direction::to_client) send_wire(bytes, is_torn);
+            else queue(h, bytes);
+        }
+
+        void queue(half& h, std::string_view bytes) {
+            if (bytes.empty()) return;
             const auto due = clock::now() + proxy.delay_;
             h.out_bytes += bytes.size();
             if (!h.out.empty() && h.out.size() > (h.writing ? 1u : 0u) && h.out.back().due == due)
@@ -326,11 +372,16 @@ private:
             if (cutting && halves[0].out.empty() && halves[1].out.empty())
                 return close("closed by the proxy", (proxy.random_() & 1) != 0);
             if (!h.ended || h.end_told || cutting || proxy.mode_ == mode::black_hole) return;
+            if (h.to == direction::to_client) {
+                wire.finish();
+                send_wire({});
+                if (!h.out.empty()) return; // When that is written.
+            }
             h.end_told = true;
             if (halves[0].end_told && halves[1].end_told) return close("closed by both", false);
             proxy.note(number, '-', h.to == direction::to_server ? "client has closed" : "server has closed");
             std::error_code ignored;
-            h.target.shutdown(tcp::socket::shutdown_send, ignored);
+            h.target.shutdown(stream::shutdown_send, ignored);
         }
 
         // What has been passed on is still written.
@@ -348,8 +399,8 @@ private:
             closed = true;
             proxy.note(number, '-', why + (reset ? ", reset" : ""));
             std::error_code ignored;
-            for (tcp::socket* s : {&client, &server}) {
-                if (reset) s->set_option(tcp::socket::linger(true, 0), ignored);
+            for (stream* s : {&client, &server}) {
+                if (reset) s->set_option(stream::linger(true, 0), ignored);
                 s->close(ignored);
             }
             for (half& h : halves) h.timer.cancel();
@@ -366,29 +417,40 @@ private:
         return result.get();
     }
 
-    void bind(std::uint16_t port) {
+    void bind() {
         std::error_code ignored;
         acceptor_.close(ignored);
-        acceptor_.open(tcp::v4());
-        acceptor_.set_option(tcp::acceptor::reuse_address(true));
-        acceptor_.bind({asio::ip::address_v4::loopback(), port});
+        protocol::endpoint where = tcp::endpoint(asio::ip::address_v4::loopback(), port_);
+        if (!entrance_.path.empty()) {
+            where = asio::local::stream_protocol::endpoint(entrance_.path);
+            (void)::unlink(entrance_.path.c_str());
+        }
+        acceptor_.open(where.protocol());
+        if (entrance_.path.empty()) acceptor_.set_option(tcp::acceptor::reuse_address(true));
+        acceptor_.bind(where);
+        if (!entrance_.path.empty() || port_ != 0) return;
+        const protocol::endpoint bound = acceptor_.local_endpoint();
+        tcp::endpoint ours;
+        ours.resize(bound.size());
+        std::memcpy(ours.data(), bound.data(), bound.size());
+        port_ = ours.port();
     }
 
-    void listen(std::uint16_t port) {
-        bind(port);
+    void listen() {
+        bind();
         acceptor_.listen();
         accept();
     }
 
     void accept() {
-        acceptor_.async_accept([this](std::error_code error, tcp::socket s) {
+        acceptor_.async_accept([this](std::error_code error, stream s) {
             if (error == asio::error::operation_aborted) return;
             if (!error) on_accept(std::move(s));
             if (mode_ != mode::refuse) accept();
         });
     }
 
-    void on_accept(tcp::socket s) {
+    void on_accept(stream s) {
         accepted_.push_back(clock::now());
         const std::size_t number = accepted_.size();
         note(number, '-', mode_ == mode::drop ? "accepted and dropped" : "accepted");
@@ -418,7 +480,7 @@ private:
         if (left < bytes.size()) {
             note(c.number, arrow, line + "  (" + std::to_string(n) + " of " + std::to_string(bytes.size()) + " bytes)");
             drop_plans(h.to);
-            c.send(h, bytes.substr(0, n));
+            c.send(h, bytes.substr(0, n), true);
             return c.cut("cut at a byte");
         }
         note(c.number, arrow, std::move(line));
@@ -484,8 +546,9 @@ private:
 
     asio::io_context io_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
-    tcp::acceptor acceptor_{io_};
+    asio::basic_socket_acceptor<protocol> acceptor_{io_};
     std::thread thread_{};
+    const entrance entrance_;
     std::uint16_t upstream_, port_ = 0;
     watched<std::uint64_t> events_{};
 
