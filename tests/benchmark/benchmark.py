@@ -46,9 +46,13 @@ class Run:
         return [client for client in clients if self.bench.has(client)]
 
     def throughput(self):
-        scenarios = plan.SHORT if self.is_short else {s: s.clients for s in plan.THROUGHPUT + plan.BROKER}
+        everything = plan.THROUGHPUT + plan.OTHER_TRANSPORTS + plan.BROKER
+        scenarios = plan.SHORT if self.is_short else {s: s.clients for s in everything}
         for scenario, clients in scenarios.items():
             if not self.wants(scenario):
+                continue
+            if not self.bench.offers(scenario.transport):
+                self.results.not_measured.append(str(scenario))
                 continue
             say(scenario)
             self.results.rounds[scenario] = self.interleaved(
@@ -103,6 +107,9 @@ class Run:
         instructions = plan.INSTRUCTIONS[:2] + plan.INSTRUCTIONS[3:5] if self.is_short else plan.INSTRUCTIONS
         self.count("instructions", instructions,
                    lambda s, c: self.bench.instructions(s, c, number(c, 10_000, 2_000)), "valgrind")
+        over_others = [s for s in plan.TRANSPORT_INSTRUCTIONS if self.bench.offers(s.transport)]
+        self.count("instructions", [] if self.is_short else over_others,
+                   lambda s, c: self.bench.instructions(s, c, 10_000), "valgrind", only=lambda s: (s.clients[0], plan.cheapest(s)))
         self.count("instructions", [] if self.is_short else plan.BROKER_INSTRUCTIONS,
                    lambda s, c: self.bench.instructions(s, c, 1_000 if s.size >= 16 * plan.KIB else 4_000), "valgrind",
                    only=lambda s: (s.clients[0], plan.cheapest(s)))

@@ -17,7 +17,7 @@ public:
         });
         client_.on_message([this](const inflight::received_message&) { progress_.settle(); });
         must(client_.loop_start());
-        must(client_.connect("127.0.0.1", a.port));
+        must(client_.connect({broker_of(a)}));
     }
 
     void publish() {

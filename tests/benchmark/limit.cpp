@@ -2,7 +2,7 @@
 // one buffer, writes that in batches and walks the acknowledgements; receiving, it walks the packets and acknowledges
 // from a template. It keeps no state of any message, checks nothing, and blocks when there is nothing to do.
 // Ways: publish, receive, latency.
-#include "wire.hpp"
+#include "websocket.hpp"
 
 namespace {
 
@@ -10,7 +10,7 @@ using namespace benchmark;
 
 class client {
 public:
-    client(const arguments& a) : a_(a), meter_(a), connection_(open(a.port)) {
+    client(const arguments& a) : a_(a), meter_(a), connection_(open(a)) {
         std::string id = std::to_string(getpid()); // The broker may have another one of this program, as its feeder.
         id.insert(0, {0, static_cast<char>(id.size())});
         send(type::connect, {0, 4, 'M', 'Q', 'T', 'T', static_cast<char>(a.version), 2, 0, 60}, id);
@@ -20,10 +20,10 @@ public:
     void publish() {
         while (!meter_.done()) {
             fill();
-            if (connection_.out.size() != 0 && connection_.write() == connection::outcome::closed) lost();
-            if (connection_.out.size() != 0) wait(POLLIN | POLLOUT);
-            const bool can_go_on = connection_.out.size() == 0 && may_send();
-            if (a_.qos != 0 || sent_ == a_.total()) read(can_go_on || connection_.out.size() ? MSG_DONTWAIT : 0);
+            write();
+            const bool can_go_on = !connection_.has_unwritten() && may_send();
+            if (a_.qos != 0 || sent_ == a_.total())
+                read(can_go_on || connection_.has_unwritten() ? MSG_DONTWAIT : 0);
         }
         meter_.print();
     }
@@ -36,9 +36,8 @@ public:
         await(type::suback);
         say_ready();
         while (!meter_.done()) {
-            read(connection_.out.size() != 0 ? MSG_DONTWAIT : 0);
-            if (connection_.out.size() != 0 && connection_.write() == connection::outcome::closed) lost();
-            if (connection_.out.size() != 0) wait(POLLIN | POLLOUT);
+            read(connection_.has_unwritten() ? MSG_DONTWAIT : 0);
+            write();
         }
         meter_.print();
     }
@@ -56,12 +55,14 @@ public:
     }
 
 private:
-    static int open(std::uint16_t port) {
-        const int fd = socket(AF_INET, SOCK_STREAM, 0);
-        const sockaddr_in address = loopback(port);
-        if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    static std::unique_ptr<stream> open(const arguments& a) {
+        const bool is_unix = a.transport == "unix";
+        const int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
+        if (!(is_unix ? with_address(::connect, fd, unix_address(a.path)) : with_address(::connect, fd, loopback(a.port))))
             fail("cannot connect");
-        return fd;
+        if (a.transport == "websocket") return std::make_unique<websocket_stream>(fd);
+        if (a.transport == "tls") fail("there is no limit with TLS: see asio.cpp");
+        return std::make_unique<stream>(fd);
     }
     [[noreturn]] static void lost() { fail("connection lost"); }
 
@@ -102,6 +103,12 @@ private:
             answer(p, connection_.out);
         };
         if (connection_.read(buffer_, flags, visit) == connection::outcome::closed) lost();
+    }
+
+    // All of it, if the socket takes it; otherwise waits for it, or for something to read.
+    void write() {
+        if (connection_.has_unwritten() && connection_.write() == connection::outcome::closed) lost();
+        if (connection_.has_unwritten()) wait(POLLIN | POLLOUT);
     }
 
     void wait(int events) {

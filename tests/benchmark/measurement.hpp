@@ -29,7 +29,10 @@ extern bool counts_allocations;
 struct arguments {
     std::string way = "publish"; // What the program does; each lists its own.
     std::string filter{};        // Receiving: what to subscribe to. The sink takes it as its order, see sink.cpp.
+    std::string transport = "tcp"; // Or tls, websocket, unix.
     std::uint16_t port = 0;
+    std::string path{};    // The socket's, for unix.
+    std::string ca_file{}; // Of the authority behind the other end's certificate, for tls.
     int version = 5; // 5, or 4 for 3.1.1, as in CONNECT.
     int qos = 0;
     std::size_t size = 16;     // Of the payload, in bytes.
@@ -54,6 +57,9 @@ private:
         const auto number = std::strtoull(value, nullptr, 10);
         if (name == "--way") way = value;
         else if (name == "--filter") filter = value;
+        else if (name == "--transport") transport = value;
+        else if (name == "--path") path = value;
+        else if (name == "--ca-file") ca_file = value;
         else if (name == "--port") port = static_cast<std::uint16_t>(number);
         else if (name == "--version") version = static_cast<int>(number);
         else if (name == "--qos") qos = static_cast<int>(number);

@@ -27,8 +27,22 @@ def pinned(core, *command):
 
 
 class Sink:
-    def __init__(self, binaries):
-        self.program = Program(*pinned(SERVER_CORE, binaries / "benchmark_sink"), name="sink")
+    """One for each transport. A certificate is made for its time."""
+
+    def __init__(self, binaries, transport):
+        self._directory = temporary_directory()
+        directory = pathlib.Path(self._directory.name)
+        self.arguments = ["--transport", transport]
+        mine = []
+        if transport == plan.UNIX:
+            self.arguments += ["--path", directory / "socket"]
+            mine = self.arguments[2:]
+        if transport == plan.TLS:
+            certificate, key = directory / "certificate.pem", directory / "key.pem"
+            make_certificate(certificate, key)
+            self.arguments += ["--ca-file", certificate]
+            mine = ["--certificate", certificate, "--key", key]
+        self.program = Program(*pinned(SERVER_CORE, binaries / "benchmark_sink"), "--transport", transport, *mine, name="sink")
         self.program.wait_line(str.isdigit)
         self.port = int(self.program.out[0])
 
@@ -37,6 +51,13 @@ class Sink:
 
     def __exit__(self, *_):
         self.program.stop()
+        self._directory.cleanup()
+
+
+def make_certificate(certificate, key):
+    """Of an authority of its own, for 127.0.0.1, with an elliptic curve."""
+    finished("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 2,
+             "-keyout", key, "-out", certificate, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
 
 
 class Mosquitto(brokers.Mosquitto):
@@ -47,6 +68,8 @@ class Mosquitto(brokers.Mosquitto):
         super().__init__(lines=["max_inflight_messages 0", "max_queued_messages 0", "persistence false", "log_type none",
                                 "log_type information", "connection_messages false",
                                 *(["set_tcp_nodelay true"] if nodelay else [])])
+
+    arguments = ()  # A client needs no more than the port.
 
     def start(self):
         super().start()
@@ -71,11 +94,15 @@ class Bench:
     def has(self, client):
         return (self.binaries / f"benchmark_{client.program}").exists()
 
-    def port(self, server):
-        if server not in self._servers:
-            started = Sink(self.binaries) if server == plan.SINK else Mosquitto(server == plan.MOSQUITTO_NODELAY)
-            self._servers[server] = self._exits.enter_context(started)
-        return self._servers[server].port
+    def offers(self, transport):
+        """All is built without OpenSSL and wslay if they are not there."""
+        return transport not in (plan.TLS, plan.WEBSOCKET) or self.has(plan.RAW_ASIO_SSL)
+
+    def server(self, name, transport=plan.TCP):
+        if (name, transport) not in self._servers:
+            started = Sink(self.binaries, transport) if name == plan.SINK else Mosquitto(name == plan.MOSQUITTO_NODELAY)
+            self._servers[name, transport] = self._exits.enter_context(started)
+        return self._servers[name, transport]
 
     # One round.
 
@@ -86,17 +113,17 @@ class Bench:
 
     def run(self, scenario, client, count, warm_up, extra=(), wrapper=()):
         """The results that the client prints, as numbers by name."""
-        port = self.port(scenario.server)
-        arguments = ["--way", client.way, "--version", VERSIONS[scenario.version], "--qos", scenario.qos,
+        server = self.server(scenario.server, scenario.transport)
+        arguments = [*server.arguments, "--way", client.way, "--version", VERSIONS[scenario.version], "--qos", scenario.qos,
                      "--size", scenario.size, "--window", scenario.window, "--count", count, "--warm-up", warm_up, *extra]
         with_feeder = scenario.direction == "receive" and scenario.server != plan.SINK
         if scenario.direction == "receive":
             order = f"send/{scenario.qos}/{scenario.size}/{count + warm_up}/{scenario.window}"
             arguments += ["--filter", "bench/t" if with_feeder else order]
-        with self._start(client, port, arguments, wrapper) as program:
+        with self._start(client, server.port, arguments, wrapper) as program:
             if with_feeder:
                 program.wait_line("ready", limit=LIMIT_OF_A_RUN)
-                self._feed(scenario, port, count + warm_up)
+                self._feed(scenario, server.port, count + warm_up)
             return results(program)
 
     def _feed(self, scenario, port, count):
@@ -165,7 +192,7 @@ class Bench:
     # What has no scenario.
 
     def latency(self, client, count):
-        with self._start(client, self.port(plan.SINK), ["--way", client.way, "--qos", 1, "--window", 1, "--count", count,
+        with self._start(client, self.server(plan.SINK).port, ["--way", client.way, "--qos", 1, "--window", 1, "--count", count,
                                                         "--warm-up", count // 10]) as program:
             return results(program)
 

@@ -6,7 +6,8 @@
 //    and should be set to 1";
 //  - publishing outside of callbacks, where packets "are normally sent immediately that their function is called";
 //  - MOSQ_OPT_TCP_NODELAY, without which acknowledgements are delayed; MOSQ_OPT_SEND_MAXIMUM and
-//    MOSQ_OPT_RECEIVE_MAXIMUM for the window.
+//    MOSQ_OPT_RECEIVE_MAXIMUM for the window;
+//  - mosquitto_tls_set() for TLS; a Unix socket is its path in place of the host, with port 0.
 // Ways: publish, receive, latency.
 #include "measurement.hpp"
 
@@ -35,7 +36,11 @@ public:
         mosquitto_publish_callback_set(mosquitto_, [](mosquitto*, void* self, int) { of(self).meter_.settle(); });
         mosquitto_message_callback_set(
             mosquitto_, [](mosquitto*, void* self, const mosquitto_message*) { of(self).meter_.settle(); });
-        must(mosquitto_connect(mosquitto_, "127.0.0.1", a.port, 60));
+        if (a.transport == "websocket") fail("libmosquitto 2.0 knows no WebSocket");
+        if (a.transport == "tls")
+            must(mosquitto_tls_set(mosquitto_, a.ca_file.c_str(), nullptr, nullptr, nullptr, nullptr));
+        const bool is_unix = a.transport == "unix";
+        must(mosquitto_connect(mosquitto_, is_unix ? a.path.c_str() : "127.0.0.1", is_unix ? 0 : a.port, 60));
         await();
     }
     program(const program&) = delete;

@@ -19,6 +19,19 @@ LIBMOSQUITTO = Client("libmosquitto", "mosquitto", "publish")
 PAHO_C = Client("Paho C", "paho", "publish")
 PUBLISHERS = (LIMIT, PUBLISH, CALLBACK, COROUTINE, PAHO_SHAPED, LIBMOSQUITTO, PAHO_C)
 
+QUEUEING = Client("publish(), queueing", "async_client", "queue", True)
+PUBLISHING_RAW_ASIO = Client("raw Asio", "asio", "publish")
+RAW_ASIO_SSL = Client("raw asio::ssl", "asio_ssl", "publish")
+PAHO_C_SSL = Client("Paho C, with OpenSSL", "paho_ssl", "publish")
+TCP, TLS, WEBSOCKET, UNIX = "tcp", "tls", "websocket", "unix"  # As the programs take them.
+PUBLISHERS_OVER = {  # The first is what the others are a share of.
+    TCP: PUBLISHERS,
+    TLS: (RAW_ASIO_SSL, PUBLISH, QUEUEING, CALLBACK, PAHO_SHAPED, LIBMOSQUITTO, PAHO_C_SSL),
+    WEBSOCKET: (PUBLISHING_RAW_ASIO, LIMIT, PUBLISH, QUEUEING, CALLBACK, PAHO_SHAPED, PAHO_C_SSL),
+    UNIX: (PUBLISHING_RAW_ASIO, LIMIT, PUBLISH, QUEUEING, CALLBACK, PAHO_SHAPED, LIBMOSQUITTO),
+}
+NAMES = {TCP: "TCP", TLS: "TLS", WEBSOCKET: "WebSocket", UNIX: "Unix socket"}
+
 RECEIVING_LIMIT = Client("limit", "limit", "receive")
 ON_MESSAGE = Client("on_message", "async_client", "on_message", True)
 ASYNC_RECEIVE = Client("async_receive", "async_client", "receive", True)
@@ -31,7 +44,7 @@ RAW_ASIO = Client("raw Asio", "asio", "latency")
 LATENCIES = (Client("limit", "limit", "latency"), RAW_ASIO, Client("async_publish, callback", "async_client", "latency", True),
              Client("libmosquitto", "mosquitto", "latency"), Client("Paho C", "paho", "latency"))
 OUR_LATENCY = LATENCIES[2]
-PEERS = (*PUBLISHERS[-2:], *RECEIVERS[-2:], *LATENCIES[-2:])
+PEERS = (*PUBLISHERS[-2:], PAHO_C_SSL, *RECEIVERS[-2:], *LATENCIES[-2:])
 
 IDLE = ("bare", "5.0", "3.1.1")  # Kinds of idle_clients.
 
@@ -47,15 +60,17 @@ class Scenario:
     window: int = 64
     version: str = "5.0"
     server: str = SINK
+    transport: str = TCP
 
     def __str__(self):
         size = f"{self.size // KIB} KiB" if self.size >= KIB else f"{self.size} B"
         window = f", window {self.window:,}" if self.qos else ""
-        return f"{self.direction} QoS {self.qos}, {size}{window}, MQTT {self.version}, {self.server}"
+        over = "" if self.transport == TCP else f" over {NAMES[self.transport]}"
+        return f"{self.direction} QoS {self.qos}, {size}{window}, MQTT {self.version}, {self.server}{over}"
 
     @property
     def clients(self):
-        return PUBLISHERS if self.direction == "publish" else RECEIVERS
+        return PUBLISHERS_OVER[self.transport] if self.direction == "publish" else RECEIVERS
 
 
 def cheapest(scenario):
@@ -90,6 +105,7 @@ THROUGHPUT = [
     *(receive(qos, size=16 * KIB, window=64) for qos in (0, 1, 2)),
     *(receive(qos, version="3.1.1") for qos in (0, 1, 2)),
 ]
+OTHER_TRANSPORTS = [publish(1, size=size, transport=transport) for transport in (TLS, WEBSOCKET, UNIX) for size in (16, 16 * KIB)]
 BROKER = [
     scenario
     for server in (MOSQUITTO, MOSQUITTO_NODELAY)
@@ -102,6 +118,7 @@ BROKER = [
     )
 ]
 INSTRUCTIONS = [*(publish(qos, size=256) for qos in (0, 1, 2)), *(receive(qos, size=256, window=64) for qos in (0, 1, 2))]
+TRANSPORT_INSTRUCTIONS = [publish(1, size=256, transport=transport) for transport in (TLS, WEBSOCKET, UNIX)]
 # The server makes no difference to what a client does for a message, so one of both is enough.
 BROKER_INSTRUCTIONS = [s for s in BROKER if s.server == MOSQUITTO_NODELAY]
 # What the cost of a window is; our cheapest way is enough.
@@ -119,5 +136,8 @@ SHORT = {
     receive(0): (RECEIVING_LIMIT, ON_MESSAGE, ASYNC_RECEIVE, RECEIVING_LIBMOSQUITTO),
     receive(1): (RECEIVING_LIMIT, ON_MESSAGE, ASYNC_RECEIVE, RECEIVING_LIBMOSQUITTO),
     publish(1, server=MOSQUITTO_NODELAY): (LIMIT, PUBLISH, LIBMOSQUITTO),
+    publish(1, transport=TLS): (RAW_ASIO_SSL, PUBLISH, QUEUEING, LIBMOSQUITTO),
+    publish(1, transport=WEBSOCKET): (PUBLISHING_RAW_ASIO, PUBLISH, QUEUEING),
+    publish(1, transport=UNIX): (PUBLISHING_RAW_ASIO, PUBLISH, QUEUEING),
 }
 SHORT_COUNTS = (PUBLISH, ON_MESSAGE)  # Whose instructions, system calls and allocations are counted every day.

@@ -122,10 +122,10 @@ def print_targets(all_targets):
 
 def write_csv(results, all_targets, file):
     out = csv.writer(file)
-    out.writerow(["server", "direction", "qos", "bytes", "window", "version", "client", *COLUMNS])
+    out.writerow(["server", "transport", "direction", "qos", "bytes", "window", "version", "client", *COLUMNS])
     for s in results.scenarios():
         for client, values in results.rows(s):
-            out.writerow([s.server, s.direction, s.qos, s.size, s.window, s.version, client.name, *values.values()])
+            out.writerow([s.server, s.transport, s.direction, s.qos, s.size, s.window, s.version, client.name, *values.values()])
     for what, values in others(results):
         out.writerow([what, values])
     for t in all_targets:

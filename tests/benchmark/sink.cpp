@@ -1,17 +1,107 @@
 // The other end of the measurements: a server that does nothing but answer. It prints its port and serves until it is
 // stopped. It acknowledges what is published. A subscription is an order: to `send/QOS/SIZE/COUNT/WINDOW` it sends
 // COUNT messages of that kind, WINDOW of them unacknowledged at a time, from packets that were made beforehand.
-#include "wire.hpp"
+//
+// sink [--transport tcp|tls|websocket|unix] [--path SOCKET] [--certificate FILE --key FILE]. TLS is OpenSSL on the
+// socket, WebSocket that of websocket.hpp: neither has anything of the library's.
+#include "websocket.hpp"
 
 #include <sys/epoll.h>
 
+#include <fcntl.h>
+
 #include <map>
-#include <memory>
 #include <optional>
+
+#ifdef BENCHMARK_WITH_OPENSSL
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#endif
 
 namespace {
 
 using namespace benchmark;
+
+struct sink_options {
+    std::string transport = "tcp", path{}, certificate{}, key{};
+
+    sink_options(int argc, char** argv) {
+        for (int i = 1; i + 1 < argc; i += 2) {
+            const std::string_view name = argv[i];
+            if (name == "--transport") transport = argv[i + 1];
+            else if (name == "--path") path = argv[i + 1];
+            else if (name == "--certificate") certificate = argv[i + 1];
+            else if (name == "--key") key = argv[i + 1];
+            else fail("unknown argument " + std::string(name));
+        }
+    }
+};
+
+#ifdef BENCHMARK_WITH_OPENSSL
+
+class tls_stream final : public stream {
+public:
+    tls_stream(int fd, SSL_CTX* context) : stream(fd), ssl_(SSL_new(context)) {
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        SSL_set_fd(ssl_, fd);
+        SSL_set_accept_state(ssl_);
+    }
+    ~tls_stream() override { SSL_free(ssl_); }
+
+    // All that is there: of what OpenSSL held back no event of the socket would tell.
+    ssize_t read(void* to, std::size_t size, int) override {
+        std::size_t taken = 0, n = 0;
+        int good = 1;
+        while (taken != size && (good = SSL_read_ex(ssl_, static_cast<char*>(to) + taken, size - taken, &n)) == 1)
+            taken += n;
+        return taken != 0 ? static_cast<ssize_t>(taken) : failed(good);
+    }
+    ssize_t write(const void* from, std::size_t size) override {
+        std::size_t n = 0;
+        const int good = SSL_write_ex(ssl_, from, size, &n);
+        return good == 1 ? static_cast<ssize_t>(n) : failed(good);
+    }
+
+private:
+    ssize_t failed(int result) {
+        const int why = SSL_get_error(ssl_, result);
+        ERR_clear_error();
+        errno = EAGAIN;
+        return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? -1 : 0;
+    }
+    SSL* ssl_;
+};
+
+SSL_CTX* tls_context(const sink_options& o) {
+    SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (SSL_CTX_use_certificate_chain_file(context, o.certificate.c_str()) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, o.key.c_str(), SSL_FILETYPE_PEM) != 1)
+        fail("cannot use " + o.certificate + " and " + o.key);
+    return context;
+}
+
+std::unique_ptr<stream> tls_on(int fd, const sink_options& o) {
+    static SSL_CTX* const context = tls_context(o);
+    return std::make_unique<tls_stream>(fd, context);
+}
+
+std::string websocket_accept(const std::string& key) {
+    const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    unsigned char hash[EVP_MAX_MD_SIZE], base64[2 * EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    EVP_Digest(text.data(), text.size(), hash, &size, EVP_sha1(), nullptr);
+    const int length = EVP_EncodeBlock(base64, hash, static_cast<int>(size));
+    return {reinterpret_cast<const char*>(base64), static_cast<std::size_t>(length)};
+}
+
+#else
+
+std::unique_ptr<stream> tls_on(int, const sink_options&) { fail("built without OpenSSL"); }
+std::string websocket_accept(const std::string&) { fail("built without OpenSSL"); }
+
+#endif
 
 // What is sent to a subscriber. The packets stand side by side for the identifiers 1 to n, and are sent again and
 // again; since all have the same size, a place in the stream is a place among them.
@@ -54,7 +144,7 @@ private:
 
 class client {
 public:
-    explicit client(int fd) : connection_(fd) {}
+    explicit client(std::unique_ptr<stream> s) : connection_(std::move(s)) {}
     int fd() const { return connection_.fd(); }
 
     /// Reads what is there, answers, sends what may be sent. False: the connection has ended.
@@ -67,7 +157,7 @@ public:
         return write();
     }
     bool wants_to_write() const {
-        return connection_.out.size() != 0 || (delivery_ && delivery_->wants_to_write());
+        return connection_.has_unwritten() || (delivery_ && delivery_->wants_to_write());
     }
 
 private:
@@ -107,7 +197,7 @@ private:
         auto done = connection::outcome::progress;
         while (done == connection::outcome::progress && delivery_ && delivery_->is_inside_packet())
             done = delivery_->finish_packet(connection_);
-        while (done == connection::outcome::progress && connection_.out.size() != 0) done = connection_.write();
+        while (done == connection::outcome::progress && connection_.has_unwritten()) done = connection_.write();
         while (done == connection::outcome::progress && delivery_ && delivery_->wants_to_write())
             done = delivery_->write(connection_);
         return done != connection::outcome::closed;
@@ -121,12 +211,14 @@ private:
 
 class server {
 public:
-    server() : listener_(socket(AF_INET, SOCK_STREAM, 0)), epoll_(epoll_create1(0)) {
-        sockaddr_in address = loopback(0);
+    explicit server(const sink_options& o)
+        : options_(o), listener_(socket(is_unix() ? AF_UNIX : AF_INET, SOCK_STREAM, 0)), epoll_(epoll_create1(0)) {
+        const bool is_bound = is_unix() ? with_address(bind, listener_, unix_address(o.path))
+                                        : with_address(bind, listener_, loopback(0));
+        if (!is_bound || listen(listener_, 1024) != 0) fail("cannot listen");
+        sockaddr_in address{};
         socklen_t size = sizeof address;
-        auto* const any = reinterpret_cast<sockaddr*>(&address);
-        if (bind(listener_, any, size) != 0 || listen(listener_, 1024) != 0) fail("cannot listen");
-        getsockname(listener_, any, &size);
+        if (!is_unix()) getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
         std::printf("%u\n", ntohs(address.sin_port));
         std::fflush(stdout);
         watch(EPOLL_CTL_ADD, listener_, EPOLLIN);
@@ -144,10 +236,18 @@ public:
     }
 
 private:
+    bool is_unix() const { return options_.transport == "unix"; }
+
+    std::unique_ptr<stream> stream_on(int fd) const {
+        if (options_.transport == "tls") return tls_on(fd, options_);
+        if (options_.transport == "websocket") return std::make_unique<websocket_stream>(fd, websocket_accept);
+        return std::make_unique<stream>(fd);
+    }
+
     void accept_one() {
         const int fd = accept(listener_, nullptr, nullptr);
         if (fd < 0) return;
-        clients_[fd] = {std::make_unique<client>(fd), EPOLLIN};
+        clients_[fd] = {std::make_unique<client>(stream_on(fd)), EPOLLIN};
         watch(EPOLL_CTL_ADD, fd, EPOLLIN);
     }
 
@@ -172,6 +272,7 @@ private:
         std::unique_ptr<client> c{};
         unsigned watched = 0;
     };
+    sink_options options_;
     int listener_, epoll_;
     std::map<int, served> clients_{};
     std::vector<unsigned char> buffer_ = std::vector<unsigned char>(read_buffer_size);
@@ -179,10 +280,10 @@ private:
 
 } // namespace
 
-int main() {
+int main(int argc, char** argv) {
     rlimit files{};
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    server().run();
+    server(sink_options(argc, argv)).run();
 }

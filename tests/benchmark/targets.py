@@ -45,7 +45,8 @@ def ratio(a, b):
 
 def all_targets(r):
     """The targets of `r`, a report.Results."""
-    return [*publishing(r), *receiving(r), *other_ways(r), *latency(r), *steady_state(r), *memory(r), *compiling(r), *broker(r)]
+    return [*publishing(r), *other_transports(r), *receiving(r), *other_ways(r), *latency(r),
+            *steady_state(r), *memory(r), *compiling(r), *broker(r)]
 
 
 def publishing(r):
@@ -72,6 +73,14 @@ def publishing(r):
     yield of_limit("publish QoS 2, window 64", publish(2), 0.85)
     yield instructions(2, 1600)
     yield of_limit("publish QoS 1, 16 KiB", publish(1, size=16 * KIB), 0.90)
+
+
+def other_transports(r):
+    """What is left of the transport. The raw one waits in Asio's event loop as ours must."""
+    for transport in (plan.TLS, plan.WEBSOCKET, plan.UNIX):
+        scenario = publish(1, transport=transport)
+        what = f"publish QoS 1, queueing, window 64, {plan.NAMES[transport]}: share of {scenario.clients[0].name}"
+        yield at_least(what, 0.90, r.share(scenario, plan.QUEUEING))
 
 
 def receiving(r):

@@ -9,7 +9,10 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include <memory>
 
 namespace benchmark {
 
@@ -134,27 +137,47 @@ private:
     std::size_t id_at_ = 0;
 };
 
-/// A connected socket with what was read and what is to be written.
+/// A stream of bytes: a socket, and on it perhaps a protocol. Its functions return what recv() and send() do.
+class stream {
+public:
+    explicit stream(int fd) : fd_(fd) {
+        const int on = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // Which other sockets know nothing of.
+    }
+    stream(const stream&) = delete;
+    stream& operator=(const stream&) = delete;
+    virtual ~stream() { ::close(fd_); }
+
+    int fd() const { return fd_; }
+    virtual ssize_t read(void* to, std::size_t size, int flags) { return recv(fd_, to, size, flags); }
+    virtual ssize_t write(const void* from, std::size_t size) {
+        return send(fd_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    /// What write() has taken waits for the socket.
+    virtual bool has_unwritten() const { return false; }
+
+private:
+    int fd_;
+};
+
+/// What was read and what is to be written.
 class connection {
 public:
     enum class outcome { progress, none, closed };
     outbox out{};
 
-    explicit connection(int fd) : fd_(fd) {
-        const int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
+    explicit connection(std::unique_ptr<stream> s) : stream_(std::move(s)) {}
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
-    ~connection() { ::close(fd_); }
 
-    int fd() const { return fd_; }
+    int fd() const { return stream_->fd(); }
+    bool has_unwritten() const { return out.size() != 0 || stream_->has_unwritten(); }
 
     /// Reads once, and walks what is whole. `flags`: 0 waits, MSG_DONTWAIT does not.
     template <class Visit>
     outcome read(std::vector<unsigned char>& buffer, int flags, Visit visit) {
         std::memcpy(buffer.data(), partial_.data(), partial_.size());
-        const ssize_t n = recv(fd_, buffer.data() + partial_.size(), buffer.size() - partial_.size(), flags);
+        const ssize_t n = stream_->read(buffer.data() + partial_.size(), buffer.size() - partial_.size(), flags);
         if (n <= 0) return n < 0 && (errno == EAGAIN || errno == EINTR) ? outcome::none : outcome::closed;
         const std::size_t size = partial_.size() + static_cast<std::size_t>(n);
         out.room(size); // No answer is longer than what it answers.
@@ -167,14 +190,14 @@ public:
 
     template <class Taken>
     outcome write(const char* data, std::size_t size, Taken taken) {
-        const ssize_t n = send(fd_, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t n = stream_->write(data, size);
         if (n < 0) return errno == EAGAIN || errno == EINTR ? outcome::none : outcome::closed;
         taken(static_cast<std::size_t>(n));
         return outcome::progress;
     }
 
 private:
-    int fd_;
+    std::unique_ptr<stream> stream_;
     std::vector<unsigned char> partial_{}; // The beginning of a packet.
 };
 
@@ -186,6 +209,20 @@ inline sockaddr_in loopback(std::uint16_t port) {
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return address;
+}
+
+inline sockaddr_un unix_address(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) fail("path too long: " + path);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    return address;
+}
+
+/// Calls bind() or connect().
+template <class Address>
+bool with_address(int (*call)(int, const sockaddr*, socklen_t), int fd, const Address& address) {
+    return call(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 } // namespace benchmark
