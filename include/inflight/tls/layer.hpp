@@ -185,6 +185,8 @@ private:
             plain.append(piece, size);
             if (result != 1) return failure(result);
         }
+        // For a ticket OpenSSL takes its buffers anew, and would keep them until something is sent.
+        (void)::SSL_free_buffers(ssl_.get());
         return {};
     }
 
