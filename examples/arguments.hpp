@@ -22,6 +22,7 @@ struct arguments {
     std::string password_file{}; // Of credentials_provider.
     std::string token{};         // Of websocket_subscriber.
     bool retry = false;      // A broker that is not there is waited for.
+    std::string command{};       // Of own_transport.
     inflight::client_options options{};
 
     arguments(int argc, char** argv, std::string_view what) {
@@ -50,6 +51,7 @@ struct arguments {
             else if (name == "--password") options.password = value;
             else if (name == "--password-file") password_file = value;
             else if (name == "--token") token = value;
+            else if (name == "--command") command = value;
             else if (name == "--ca") options.tls->ca_file = value;
             else if (name == "--certificate") options.tls->certificate_file = value;
             else if (name == "--key") options.tls->key_file = value;
@@ -90,6 +92,7 @@ private:
                "  --ca FILE          authorities to trust, in place of the system's (tls_, websocket_ ...)\n"
                "  --certificate FILE, --key FILE: who we are (tls_publisher)\n"
                "  --token TEXT       shown to the web server (websocket_subscriber)\n"
+               "  --command TEXT     leads to the broker, which is \"$1\" \"$2\" (own_transport)\n"
                "  --keep-session     the broker keeps the session while we are away; needs --id\n"
                "  --version 3.1.1|5  protocol version (5, falling back to 3.1.1)\n"
                "  --retry            wait for a broker that is not there\n";

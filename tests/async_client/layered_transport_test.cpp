@@ -80,13 +80,20 @@ struct played_transport {
     }
 };
 
-using transport = layered_transport<played_transport>;
+using played_layers = layered_transport<played_transport>;
+
+struct deaf_transport : played_transport {
+    void async_read() = delete;
+};
+static_assert(transport<played_transport> && transport<played_layers> && transport<layered_transport<played_layers>>);
+static_assert(transport<testing::memory_transport> && transport<default_transport>);
+static_assert(!transport<deaf_transport> && !transport<std::string>);
 
 /// A transport with the toy above it, and what it has told.
 struct toy_transport {
     below wire{};
     asio::io_context io{1};
-    std::shared_ptr<transport> t = std::make_shared<transport>(io.get_executor());
+    std::shared_ptr<played_layers> t = std::make_shared<played_layers>(io.get_executor());
     std::optional<std::error_code> opened{}, read_end{};
     std::string plain{};
     std::optional<std::pair<std::error_code, std::size_t>> written{};
@@ -303,9 +310,9 @@ TEST_CASE("layered_transport: small buffers go down together, up to 64 KiB with 
     CHECK(x.wire.sent == x.frame("abcd"));
     CHECK(x.wire.writes == 1);
     const std::string large(100'000, 'x');
-    CHECK(x.write_now({large}) == transport::max_piece);
-    CHECK(x.write_now({"ab", large}) == transport::max_piece);
-    CHECK(x.write_now({std::string(transport::max_piece, 'y'), "z"}) == transport::max_piece);
+    CHECK(x.write_now({large}) == played_layers::max_piece);
+    CHECK(x.write_now({"ab", large}) == played_layers::max_piece);
+    CHECK(x.write_now({std::string(played_layers::max_piece, 'y'), "z"}) == played_layers::max_piece);
     CHECK(x.wire.writes == 4);
 }
 
@@ -433,7 +440,7 @@ TEST_CASE("layered_transport: operations that never end keep nothing alive once 
     x.wire.room = 0;
     CHECK(x.write_now({"abc"}) == 3);
     x.write("def");
-    const std::weak_ptr<transport> alive = x.t;
+    const std::weak_ptr<played_layers> alive = x.t;
     x.t.reset();
     CHECK_FALSE(alive.expired());
     x.wire.read = nullptr;

@@ -8,6 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import re
 import signal
 import socket
+import tempfile
 import types
 import unittest
 
@@ -161,8 +162,42 @@ class Examples(unittest.TestCase):
                 same(program.out, ["Connected, with a Will.", f"Will on topic will/{version}: gone"], "output", program)
                 same(program.err, [], "errors", program)
 
+    def test_a_command_is_a_transport(self):
+        relay = """
+import os, socket, sys, threading
+broker = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def up():
+    while data := os.read(0, 65536):
+        broker.sendall(data)
+    broker.shutdown(socket.SHUT_WR)
+threading.Thread(target=up, daemon=True).start()
+while data := broker.recv(65536):
+    os.write(1, data)
+"""
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+            script.write(relay)
+            script.flush()
+            command = f'{sys.executable} {script.name} "$1" "$2"'
+            for version, qos in (("5", 1), ("3.1.1", 2)):
+                options = ["--version", version, "--qos", qos, "--topic", "command", "--command", command]
+                with example("own_transport", self.broker, *options) as program:
+                    same(program.finish(), 0, "exit status", program)
+                    same(program.out, ["Acknowledged: MID 1"], "output", program)
+                    same(program.err, [], "errors", program)
+        with example("own_transport", self.broker, "--command", "exit 1", "--version", "5") as program:
+            same(program.finish(), 1, "exit status", program)
+            same(len(program.err), 1, "lines of errors", program)
+
+    def test_brokers_are_given_by_their_addresses(self):
+        with Program(EXAMPLES / "publisher", "--host", f"mqtt://127.0.0.1:{self.broker.port}", "--interval", 0, "--count", 1) as program:
+            same(program.finish(), 0, "exit status", program)
+            same(program.out[0], CONNECTED, "output", program)
+        with Program(EXAMPLES / "publisher", "--host", "mqtt://127.0.0.1/topic") as program:
+            same(program.finish(), 1, "exit status", program)
+            holds("path" in program.err[0], "says what is wrong with it", program)
+
     def test_the_examples_say_how_they_are_used(self):
-        for name in ("request_response", "shared_subscription", "will"):
+        for name in ("request_response", "shared_subscription", "will", "own_transport"):
             with Program(EXAMPLES / name, "--help") as program:
                 same(program.finish(), 0, "exit status", program)
                 holds(program.out[0].startswith(str(EXAMPLES / name) + ": ") and "--topic" in program.out[4] + program.out[3],

@@ -22,7 +22,7 @@ namespace inflight {
 /// ::transient, which says whether to try again.
 ///
 /// Thread safety: one thread, or one strand, at a time - that of the executor - unless Mutex is a real one.
-template <class Transport, session_store Store = memory_store, class Mutex = detail::null_mutex>
+template <transport Transport, session_store Store = memory_store, class Mutex = detail::null_mutex>
 class basic_async_client {
     using impl = detail::supervisor<Transport, Store, Mutex>;
     using router = detail::router<detail::core<Transport, Store, Mutex>>;

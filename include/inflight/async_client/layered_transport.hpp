@@ -42,8 +42,8 @@ struct layered_connection {
 
 } // namespace detail
 
-/// A transport (see socket_transport.hpp) over another one. How it is opened says which layers there are.
-template <class Lower>
+/// A transport over another one. How it is opened says which layers there are.
+template <transport Lower>
 class layered_transport {
     using connection = detail::layered_connection<layered_transport>;
     using connection_ptr = std::shared_ptr<connection>;

@@ -3,8 +3,8 @@
 
 #include <inflight/async_client/handler_memory.hpp>
 #include <inflight/async_client/happy_eyeballs.hpp>
-#include <inflight/async_client/options.hpp>
 #include <inflight/async_client/resolver.hpp>
+#include <inflight/async_client/transport.hpp>
 
 #include <asio/bind_allocator.hpp>
 #include <asio/ip/tcp.hpp>
@@ -70,16 +70,8 @@ private:
 
 } // namespace detail
 
-/// What a client needs of a transport. One object is one connection; its handlers run on its executor and are
-/// called exactly once, unless the object is destroyed first.
-///   async_open(broker, opening, void(error_code))   resolves, connects, shakes hands
-///   async_read(void(error_code, string_view))       some bytes, good during the call only
-///   async_write(buffers, void(error_code, size_t))  some of the bytes, which stay where they are meanwhile
-///   write_now(buffers)                              may be missing: what can be written without waiting; 0,
-///                                                   also of an error, has async_write() asked
-///   shutdown()                                      no more writing; the peer reads an end of file
-///   close()                                         ends everything, pending handlers get an error
-/// It also says which clock and timer go with it.
+/// A transport over TCP or a Unix socket, by what the broker's address says; what it says of TLS and
+/// WebSocket is for layers above.
 class socket_transport {
 public:
     using clock_type = std::chrono::steady_clock;
@@ -214,5 +206,7 @@ private:
     // Owned by its own operations, which end with the execution context: its handler may own this transport.
     std::weak_ptr<detail::happy_eyeballs> connecting_{};
 };
+
+static_assert(transport<socket_transport>);
 
 } // namespace inflight

@@ -8,8 +8,8 @@
 
 namespace inflight::testing {
 
-/// A transport (see socket_transport.hpp for what that is) through a testing::network, on virtual time.
-/// Broker names are names of servers there; ports and kinds of transport do not matter.
+/// A transport through a testing::network, on virtual time. Broker names are names of servers there; ports
+/// and kinds of transport do not matter.
 class memory_transport {
 public:
     using clock_type = virtual_clock;
