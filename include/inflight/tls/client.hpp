@@ -17,21 +17,32 @@ public:
     static std::error_code find_or_make(const tls_options& options, const tls_material& files,
                                         shared_ssl_ctx& out, std::string& details) {
         static tls_context_pool pool;
+        tls_options key = without_secret(options);
         const std::lock_guard lock(pool.mutex_);
         std::erase_if(pool.entries_, [](const entry& e) { return e.context.expired(); });
         for (const entry& e : pool.entries_) {
-            if (e.mark != files.mark || e.options != options) continue;
+            if (e.mark != files.mark || e.options != key) continue;
             out = e.context.lock();
             if (out) return {};
         }
         tls_context_builder builder(tls_role::client, options, files, details);
         if (const std::error_code bad = builder.build(out)) return bad;
         prepare(out.get(), options);
-        pool.entries_.push_back({options, files.mark, out});
+        pool.entries_.push_back({std::move(key), files.mark, out});
         return {};
     }
 
 private:
+    // What is kept here outlives the client: of its passphrase no more than what it is known by.
+    static tls_options without_secret(const tls_options& options) {
+        tls_options out = options;
+        std::string digest;
+        if (!out.key_passphrase.empty()) (void)tls_material::digest(out.key_passphrase, digest);
+        tls_material::wipe(out.key_passphrase);
+        out.key_passphrase = digest;
+        return out;
+    }
+
     static void prepare(SSL_CTX* context, const tls_options& options) {
         ::SSL_CTX_set_verify(context, options.verify_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                              nullptr);
@@ -109,9 +120,7 @@ private:
 class tls_client_maker final : public tls_layer_maker {
 public:
     explicit tls_client_maker(const tls_options& options) : options_(options) {}
-    ~tls_client_maker() override {
-        OPENSSL_cleanse(options_.key_passphrase.data(), options_.key_passphrase.size());
-    }
+    ~tls_client_maker() override { tls_material::wipe(options_.key_passphrase); }
 
     std::error_code make(const broker& where, std::unique_ptr<layer>& out, std::string& details) override {
         if (const std::error_code bad = renew(details)) return bad;

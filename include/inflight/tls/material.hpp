@@ -34,11 +34,18 @@ public:
 
     std::string authorities{}, revoked{}, certificate{}, key{}, mark{};
 
+    /// Appends what a text is known by, without telling it.
+    static bool digest(std::string_view text, std::string& out) {
+        unsigned char bytes[32];
+        const int good = ::EVP_Digest(text.data(), text.size(), bytes, nullptr, EVP_sha256(), nullptr);
+        out.append(reinterpret_cast<const char*>(bytes), good == 1 ? sizeof bytes : 0);
+        return good == 1;
+    }
+    static void wipe(std::string& text) { OPENSSL_cleanse(text.data(), text.size()); }
+
 private:
     static constexpr std::size_t most = std::size_t{16}
                                         << 20; // Bytes of a file. Nobody has that many authorities.
-
-    static void wipe(std::string& text) { OPENSSL_cleanse(text.data(), text.size()); }
 
     std::error_code read(const std::string& path, tls_errc kind, std::string& out, std::string& details) {
         if (path.empty()) return {};
@@ -46,11 +53,7 @@ private:
             details = path + ": " + std::generic_category().message(bad);
             return kind;
         }
-        unsigned char digest[32];
-        if (::EVP_Digest(out.data(), out.size(), digest, nullptr, EVP_sha256(), nullptr) != 1)
-            return take_openssl_error();
-        mark.append(reinterpret_cast<const char*>(digest), sizeof digest);
-        return {};
+        return digest(out, mark) ? std::error_code() : take_openssl_error();
     }
 
     // 0, or the system's error.
@@ -61,6 +64,11 @@ private:
         errno = 0;
         const std::unique_ptr<std::FILE, closer> file(std::fopen(path.c_str(), "rb"));
         if (!file) return errno != 0 ? errno : EIO;
+        // A key is to be in one place only, where it is wiped.
+        (void)std::setvbuf(file.get(), nullptr, _IONBF, 0);
+        std::error_code unknown;
+        if (const auto size = std::filesystem::file_size(path, unknown); !unknown && size < most)
+            out.reserve(static_cast<std::size_t>(size));
         char piece[4096];
         while (out.size() < most) {
             const std::size_t size = std::fread(piece, 1, sizeof piece, file.get());
