@@ -52,7 +52,7 @@ private:
     void next() {
         if (count_++ == a_.total()) return;
         latencies_.start();
-        asio::async_write(socket_, asio::buffer(message_.data(), message_.size()), [this](std::error_code e, std::size_t) {
+        asio::async_write(socket_, asio::buffer(message_.data(), message_.size()), [](std::error_code e, std::size_t) {
             if (e) fail(e.message());
         });
         socket_.async_read_some(asio::buffer(answer_), [this](std::error_code e, std::size_t n) {
