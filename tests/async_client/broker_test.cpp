@@ -102,9 +102,21 @@ TEST_CASE("brokers: a Server Reference is names and addresses with or without po
     CHECK(list("  [::1]   b ") == "::1|1883 b|1883 ");
     CHECK(list("a:65535") == "a|65535 ");
     const std::string bad = GENERATE("", "   ", ":1883", "a:", "a:0", "a:65536", "a:-1", "a:1x", "a:1:2", "::1", "[::1", "[]", "[::1]x",
-                                     "[::1]:", "good.example a:", "a[b", "mqtt://a");
+                                     "[::1]:", "good.example a:", "a[b", "mqtt://a", "a\r\nHost:b", "[fe80::1%\r\n]");
     CAPTURE(bad);
     CHECK(list(bad) == row(errc::server_reference_invalid).text);
+}
+
+TEST_CASE("brokers: those that a broker refers to are reached as it is itself, with its path and login", "[async_client]") {
+    const auto from = parse_broker("wss://jane:secret@first:8443/path");
+    REQUIRE(from);
+    const auto to = parse_server_reference("second third:1", *from);
+    REQUIRE(to);
+    CHECK((to->at(0) == broker{"second", 8443, transport_kind::secure_websocket, std::string("/path"), credentials{"jane", "secret"}}));
+    CHECK(to->at(1).port == 1);
+    CHECK(to->at(1).transport == transport_kind::secure_websocket);
+    const auto socket = parse_broker("unix:/run/mqtt"); // There is no such way to another host.
+    CHECK(parse_server_reference("second", *socket).error() == errc::server_reference_invalid);
 }
 
 TEST_CASE("brokers: they are tried in turn, and from the beginning again", "[async_client]") {

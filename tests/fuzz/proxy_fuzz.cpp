@@ -1,7 +1,8 @@
-// Proxies on foreign bytes: what they answer, and addresses of theirs. However an answer is cut, the same comes of it, and what
-// is behind it passes on.
+// Proxies on foreign bytes: what they answer, and addresses, of theirs and of brokers. However an answer is cut, the same comes
+// of it, and what is behind it passes on.
 #include "fuzz/input.hpp"
 
+#include <inflight/async_client/redirect.hpp>
 #include <inflight/transport/proxy_address.hpp>
 
 #include <algorithm>
@@ -51,6 +52,20 @@ void read_address(std::string_view text) {
         check(!proxy->host.empty(), "an address has a host");
         check(proxy->kind != proxy_kind::none, "an address has a kind");
     }
+    if (const auto where = parse_broker(text)) {
+        check(!where->host.empty(), "a broker's address has a host");
+        broker without_login = *where;
+        without_login.login = {};
+        const auto again = parse_broker(print(*where));
+        check(again && *again == without_login, "what is printed is read as the same");
+        broker twice = *where;
+        check(detail::complete(twice) == errc::none && twice == *where, "what has been read is complete");
+    }
+    const auto has_control = [](const std::string& host) {
+        return std::any_of(host.begin(), host.end(), detail::is_blank_or_control);
+    };
+    if (const auto all = parse_server_reference(text, broker{.port = 1883}))
+        for (const broker& one : *all) check(!one.host.empty() && !has_control(one.host), "a reference names hosts");
     const std::string value(text);
     (void)detail::proxy_from(broker{.host = "a.b.example"}, [&](const char*) { return value.c_str(); });
     (void)detail::is_exempt_by(text, "a.b.example", 1883);

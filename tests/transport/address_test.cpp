@@ -56,6 +56,7 @@ TEST_CASE("address: an IPv6 literal is in brackets where a port may follow", "[t
     CHECK(read("[2001:db8::1]:1884") == "tcp 2001:db8::1 1884");
     CHECK(read("mqtts://[::ffff:192.0.2.1]") == "tls ::ffff:192.0.2.1 8883");
     CHECK(read("fe80::1%eth0") == "tcp fe80::1%eth0 1883");
+    CHECK(read("fe80::1%2501") == "tcp fe80::1%2501 1883");
     CHECK(read("mqtt://[fe80::1%25eth0]:1") == "tcp fe80::1%eth0 1");
     CHECK(read("mqtt://[fe80::1%eth0]") == "tcp fe80::1%eth0 1883");
 }
@@ -82,15 +83,16 @@ TEST_CASE("address: a Unix socket has a path, absolute or not, and escapes are u
     CHECK(read("unix:///run/mqtt") == "unix /run/mqtt 0");
     CHECK(read("unix:mqtt.socket") == "unix mqtt.socket 0");
     CHECK(read("UNIX:/a b%25:1") == "unix /a b%:1 0");
+    CHECK(read("unix:unix:a://b") == "unix ./unix:a://b 0"); // It is not to be read again.
 }
 
 TEST_CASE("address: each mistake has an error of its own", "[transport]") {
     for (const std::string_view a : {"http://h", "mqttt://h", "://h", "mqtt s://h"}) CHECK(wrong(a) == errc::scheme_unknown);
     for (const std::string_view a : {"", "mqtt://", "mqtt:///x", "mqtt://:1", "mqtt://u@", ":1", "unix:", "wss://?a"})
         CHECK(wrong(a) == errc::no_host);
-    for (const std::string_view a : {"mqtt://[::1", "mqtt://[]", "mqtt://[::1]x", "mqtt://[h]", "mqtt://[::g]", "mqtt://[::1%]",
-                                     "[::1%25]",
-                                     "mqtt://a[b", "mqtt://a%20b", "a/b", "a<b", "unix://h/run/mqtt", "g::1"})
+    for (const std::string_view a : {"mqtt://[::1", "mqtt://[]", "mqtt://[::1]x", "mqtt://[h]", "mqtt://[:]", "mqtt://[::g]",
+                                     "mqtt://[::1%]", "[::1%25]", "mqtt://a[b", "mqtt://a%20b", "a/b", "a<b", "::1%a]:9",
+                                     "unix://h/run/mqtt", "g::1"})
         CHECK(wrong(a) == errc::host_invalid);
     for (const std::string_view a : {"mqtt://h:", "mqtt://h:0", "mqtt://h:65536", "mqtt://h:-1", "mqtt://h:1x", "mqtt://h:1:2", "h:", "h:x",
                                      "[::1]:", "mqtt:/h"})
@@ -137,7 +139,10 @@ TEST_CASE("address: it is printed without user name and password, and over TCP w
     CHECK(printed("ws://h") == "ws://h:80");
     CHECK(printed("mqtt://unix") == "mqtt://unix:1883");
     CHECK(printed("unix:///run/a%25b") == "unix:/run/a%25b");
+    CHECK(printed("unix:////run") == "unix:////run");
     CHECK(print(broker{.host = "[::1]"}) == "[::1]:1883");
+    CHECK(printed("mqtt://[fe80::1%25eth0]") == "[fe80::1%eth0]:1883");
+    CHECK(printed("mqtt://[fe80::1%252501]") == "[fe80::1%252501]:1883"); // The interface's name is 2501.
     CHECK(print(broker{.host = "h", .transport = transport_kind::tls}) == "mqtts://h:8883");
 }
 

@@ -26,6 +26,8 @@ inline result<std::vector<broker>> parse_server_reference(std::string_view text,
         const std::string_view one = text.substr(0, text.find(' '));
         text.remove_prefix(std::min(text.size(), one.size() + 1));
         if (one.empty()) continue;
+        if (std::any_of(one.begin(), one.end(), detail::is_blank_or_control))
+            return errc::server_reference_invalid;
         broker& where = out.emplace_back(from);
         where.port = 0;
         if (detail::read_host_and_port(one, where) != errc::none) return errc::server_reference_invalid;

@@ -102,18 +102,22 @@ inline errc read_login(std::string_view text, broker& out) {
     return errc::none;
 }
 
-// "2001:db8::1", or with a zone "fe80::1%eth0", in which an address has "%25" in place of "%" (RFC 6874).
-inline errc read_ipv6(std::string_view text, std::string& host) {
+constexpr std::string_view never_in_hosts = "[]<>\"\\^`{|}%@/?#:"; // Unless they are escaped.
+
+// "2001:db8::1", or with a zone "fe80::1%eth0". In brackets it may have "%25" in place of "%" (RFC 6874).
+inline errc read_ipv6(std::string_view text, std::string& host, bool is_in_brackets) {
     const std::string_view address = text.substr(0, text.find('%'));
     std::string_view zone = text.substr(address.size());
-    if (zone.starts_with("%25")) zone.remove_prefix(2);
-    if (address.find(':') == std::string_view::npos) return errc::host_invalid;
-    if (address.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos || zone.size() == 1)
+    if (is_in_brackets && zone.starts_with("%25")) zone.remove_prefix(2);
+    if (std::count(address.begin(), address.end(), ':') < 2) return errc::host_invalid;
+    if (address.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos)
         return errc::host_invalid;
     host = address;
     if (zone.empty()) return errc::none;
-    host.push_back('%');
-    host.append(zone.substr(1));
+    zone.remove_prefix(1);
+    if (zone.empty() || zone.find_first_of(never_in_hosts) != std::string_view::npos)
+        return errc::host_invalid;
+    host.append(1, '%').append(zone);
     return errc::none;
 }
 
@@ -126,10 +130,10 @@ inline errc read_host_and_port(std::string_view text, broker& out) {
         if (end == std::string_view::npos) return errc::host_invalid;
         host = text.substr(1, end - 1);
         rest = text.substr(end + 1);
-        if (const errc bad = read_ipv6(host, out.host); bad != errc::none) return bad;
+        if (const errc bad = read_ipv6(host, out.host, true); bad != errc::none) return bad;
     } else {
         if (host.empty()) return errc::no_host;
-        if (host.find_first_of("[]<>\"\\^`{|}%@/?#") != std::string_view::npos) return errc::host_invalid;
+        if (host.find_first_of(never_in_hosts) != std::string_view::npos) return errc::host_invalid;
         out.host = host;
     }
     if (rest.empty()) return errc::none;
@@ -153,7 +157,8 @@ inline errc read_socket_path(std::string_view text, broker& out) {
     std::string path;
     if (const errc bad = unescape(text, path); bad != errc::none) return bad;
     if (path.find('\0') != std::string::npos) return errc::address_character_invalid;
-    out.host = std::move(path);
+    const bool is_mistakable = find_scheme(path.substr(0, path.find(':'))) != nullptr;
+    out.host = is_mistakable ? "./" + path : std::move(path);
     return errc::none;
 }
 
@@ -191,16 +196,15 @@ inline errc complete(broker& b, transport_kind without_scheme = transport_kind::
     const std::string_view behind = text.substr(std::min(colon, text.size()));
     const address_scheme* const scheme = find_scheme(text.substr(0, colon));
     const bool is_socket = scheme && scheme->kind == transport_kind::unix_socket && !behind.empty();
+    if (b.transport == transport_kind::unix_socket && !is_socket) return errc::none;
     const bool scheme_is_said = behind.starts_with("://") || is_socket;
     errc bad = errc::none;
     if (scheme_is_said)
         bad = scheme ? read_address(behind.substr(1), *scheme, read) : errc::scheme_unknown;
-    else if (b.transport == transport_kind::unix_socket)
-        return errc::none;
     else if (std::any_of(text.begin(), text.end(), is_blank_or_control))
         return errc::address_character_invalid;
     else if (!text.starts_with('[') && behind.find(':', 1) != std::string_view::npos)
-        bad = read_ipv6(text, read.host);
+        bad = read_ipv6(text, read.host, false);
     else
         bad = read_host_and_port(text, read);
     if (bad != errc::none) return bad;
@@ -231,14 +235,16 @@ inline std::string print(const broker& where) {
     const detail::address_scheme& scheme = detail::scheme_of(kind);
     std::string out;
     if (kind == transport_kind::unix_socket) {
-        out = "unix:";
+        out = where.host.starts_with("//") ? "unix://" : "unix:"; // Or else a host would come next.
         for (const char c : where.host) c == '%' ? out.append("%25") : out.append(1, c);
         return out;
     }
     const bool is_mistakable = detail::find_scheme(where.host) != nullptr; // "unix:1883" is a path.
     if (kind != transport_kind::tcp || is_mistakable) out.append(scheme.name).append("://");
-    const bool is_ipv6 = where.host.find(':') != std::string::npos && !where.host.starts_with('[');
-    out += is_ipv6 ? '[' + where.host + ']' : where.host;
+    std::string host = where.host;
+    if (const std::size_t zone = host.find("%25"); zone != std::string::npos) host.insert(zone + 1, "25");
+    const bool is_ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
+    out += is_ipv6 ? '[' + host + ']' : host;
     out += ':' + std::to_string(where.port == 0 ? scheme.port : where.port);
     if (uses_websocket(kind) && where.path.is_set()) out += *where.path;
     return out;
