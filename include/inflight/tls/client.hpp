@@ -157,8 +157,8 @@ private:
     // The name that the certificate must bear: without the brackets and the zone of an IPv6 address, and
     // without the dot that ends a name.
     std::string name_of_server(const broker& where) const {
-        std::string name = options_.server_name.empty() ? where.host : options_.server_name;
-        if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
+        const std::string& wanted = options_.server_name.empty() ? where.host : options_.server_name;
+        std::string name = without_brackets(wanted);
         if (is_address(name)) return name.substr(0, name.find('%'));
         if (name.ends_with('.')) name.pop_back();
         return name;

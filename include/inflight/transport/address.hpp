@@ -3,6 +3,7 @@
 #pragma once
 
 #include <inflight/codec/error.hpp>
+#include <inflight/transport/ascii.hpp>
 #include <inflight/transport/boxed.hpp>
 
 #include <algorithm>
@@ -59,12 +60,20 @@ constexpr const address_scheme& scheme_of(transport_kind kind) {
 }
 
 inline const address_scheme* find_scheme(std::string_view name) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
     for (const address_scheme& s : address_schemes)
-        if (std::equal(s.name.begin(), s.name.end(), name.begin(), name.end(),
-                       [&](char a, char b) { return a == lower(b); }))
-            return &s;
+        if (equals_ignoring_case(s.name, name)) return &s;
     return nullptr;
+}
+
+/// The host without the brackets that an IPv6 literal may have.
+inline std::string without_brackets(std::string host) {
+    return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
+}
+
+/// The host as it stands before a port: an IPv6 literal in brackets. RFC 3986, 3.2.2.
+inline std::string in_brackets(std::string host) {
+    const bool is_bare = host.find(':') != std::string::npos && !host.starts_with('[');
+    return is_bare ? '[' + host + ']' : host;
 }
 
 constexpr bool is_blank_or_control(char c) { return static_cast<unsigned char>(c) <= ' ' || c == '\x7f'; }
@@ -147,6 +156,14 @@ inline errc read_host_and_port(std::string_view text, broker& out) {
     return errc::none;
 }
 
+// "user:password@host:port", of which all but the host may be missing.
+inline errc read_authority(std::string_view text, broker& out) {
+    const std::size_t at = text.rfind('@');
+    if (at != std::string_view::npos)
+        if (const errc bad = read_login(text.substr(0, at), out); bad != errc::none) return bad;
+    return read_host_and_port(text.substr(at + 1), out);
+}
+
 // What follows "unix:", a path with or without an empty host ("unix:///run/mqtt").
 inline errc read_socket_path(std::string_view text, broker& out) {
     if (text.starts_with("//")) {
@@ -170,10 +187,7 @@ inline errc read_address(std::string_view text, const address_scheme& scheme, br
     text.remove_prefix(2);
     const std::string_view authority = text.substr(0, text.find_first_of("/?#"));
     const std::string_view rest = text.substr(authority.size());
-    const std::size_t at = authority.rfind('@');
-    if (at != std::string_view::npos)
-        if (const errc bad = read_login(authority.substr(0, at), out); bad != errc::none) return bad;
-    if (const errc bad = read_host_and_port(authority.substr(at + 1), out); bad != errc::none) return bad;
+    if (const errc bad = read_authority(authority, out); bad != errc::none) return bad;
     if (rest.find('#') != std::string_view::npos) return errc::fragment_not_allowed;
     if (rest.empty() || (rest == "/" && !uses_websocket(scheme.kind))) return errc::none;
     if (!uses_websocket(scheme.kind)) return errc::path_not_allowed;
@@ -243,9 +257,8 @@ inline std::string print(const broker& where) {
     if (kind != transport_kind::tcp || is_mistakable) out.append(scheme.name).append("://");
     std::string host = where.host;
     if (const std::size_t zone = host.find("%25"); zone != std::string::npos) host.insert(zone + 1, "25");
-    const bool is_ipv6 = host.find(':') != std::string::npos && !host.starts_with('[');
-    out += is_ipv6 ? '[' + host + ']' : host;
-    out += ':' + std::to_string(where.port == 0 ? scheme.port : where.port);
+    out += detail::in_brackets(std::move(host)) + ':';
+    out += std::to_string(where.port == 0 ? scheme.port : where.port);
     if (uses_websocket(kind) && where.path.is_set()) out += *where.path;
     return out;
 }

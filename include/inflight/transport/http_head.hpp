@@ -2,6 +2,8 @@
 // with: a start line, fields, an empty line. RFC 9112, 2 to 5.
 #pragma once
 
+#include <inflight/transport/ascii.hpp>
+
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -24,13 +26,6 @@ constexpr bool is_http_value(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) {
         return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7f');
     });
-}
-
-/// ASCII's letters are the same, large or small.
-constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
-    const auto small = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [&](char x, char y) { return small(x) == small(y); });
 }
 
 constexpr std::string_view trimmed(std::string_view text) {

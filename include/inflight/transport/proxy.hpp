@@ -135,11 +135,9 @@ public:
 
 protected:
     proxy_layer(const proxy_options& proxy, const broker& where)
-        : host_(where.host), port_(where.port), has_credentials_(proxy.user_name || proxy.password),
-          user_name_(proxy.user_name.value_or("")), password_(proxy.password.value_or("")) {
-        if (host_.starts_with('[') && host_.ends_with(']')) host_ = host_.substr(1, host_.size() - 2);
-        address_ = address_bytes(host_);
-    }
+        : host_(without_brackets(where.host)), address_(address_bytes(host_)), port_(where.port),
+          has_credentials_(proxy.user_name || proxy.password), user_name_(proxy.user_name.value_or("")),
+          password_(proxy.password.value_or("")) {}
 
     /// Takes what belongs to the proxy's answer off the front of `bytes`.
     virtual std::error_code answered(std::string_view& bytes, std::string& wire) = 0;
@@ -190,8 +188,7 @@ public:
         if (!is_host()) return host_is_invalid();
         if (const std::string_view bad = wrong_credentials(); !bad.empty())
             return fail(proxy_errc::credentials_invalid, std::string(bad));
-        const bool is_ipv6 = address_.size() == 16;
-        const std::string target = (is_ipv6 ? '[' + host_ + ']' : host_) + ':' + std::to_string(port_);
+        const std::string target = detail::in_brackets(host_) + ':' + std::to_string(port_);
         wire += "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
         if (has_credentials_)
             wire += "Proxy-Authorization: Basic " + detail::base64(user_name_ + ':' + password_) + "\r\n";

@@ -34,10 +34,7 @@ inline result<proxy_options> parse_proxy(std::string_view address) {
     if (!rest.empty() && rest != "/") return errc::path_not_allowed;
 
     broker read;
-    const std::size_t at = authority.rfind('@');
-    if (at != std::string_view::npos)
-        if (const errc bad = detail::read_login(authority.substr(0, at), read); bad != errc::none) return bad;
-    const errc bad = detail::read_host_and_port(authority.substr(at + 1), read);
+    const errc bad = detail::read_authority(authority, read);
     if (bad != errc::none) return bad == errc::no_host ? errc::no_proxy_host : bad;
     out.host = std::move(read.host);
     out.port = read.port;

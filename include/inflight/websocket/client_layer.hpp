@@ -69,9 +69,8 @@ private:
     // RFC 6455, 4.1: with the port, unless it is the scheme's own; RFC 3986, 3.2.2: IPv6 in brackets;
     // RFC 6874, 1: without a zone, which only this machine knows.
     std::string host() const {
-        std::string name = where_.host;
-        if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
-        if (name.find(':') != name.npos) name = '[' + name.substr(0, name.find('%')) + ']';
+        std::string name = detail::without_brackets(where_.host);
+        if (name.find(':') != name.npos) name = detail::in_brackets(name.substr(0, name.find('%')));
         const bool is_usual = where_.port == 0 || where_.port == detail::scheme_of(where_.transport).port;
         return is_usual ? name : name + ':' + std::to_string(where_.port);
     }
