@@ -14,12 +14,12 @@
 
 #include "watched.hpp"
 
+#include <inflight/async_client/stream_socket.hpp>
 #include <inflight/codec.hpp>
 #include <inflight/testing/server_wire.hpp>
 
 #include <asio/basic_socket_acceptor.hpp>
 #include <asio/executor_work_guard.hpp>
-#include <asio/generic/stream_protocol.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
@@ -31,7 +31,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <functional>
 #include <future>
@@ -429,11 +428,7 @@ private:
         if (entrance_.path.empty()) acceptor_.set_option(tcp::acceptor::reuse_address(true));
         acceptor_.bind(where);
         if (!entrance_.path.empty() || port_ != 0) return;
-        const protocol::endpoint bound = acceptor_.local_endpoint();
-        tcp::endpoint ours;
-        ours.resize(bound.size());
-        std::memcpy(ours.data(), bound.data(), bound.size());
-        port_ = ours.port();
+        port_ = inflight::detail::tcp_endpoint_of(acceptor_.local_endpoint()).port();
     }
 
     void listen() {

@@ -1,11 +1,10 @@
 // inflight/async_client/happy_eyeballs.hpp - connects to that address of a host which answers first.
 // Standard: RFC 8305, sections 4 and 5.
-//
-// Addresses and sockets are generic, so that a compiler sees one kind for TCP and Unix sockets.
 #pragma once
 
+#include <inflight/async_client/stream_socket.hpp>
+
 #include <asio/any_io_executor.hpp>
-#include <asio/generic/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <functional>
@@ -16,9 +15,6 @@
 #include <vector>
 
 namespace inflight::detail {
-
-using stream_socket = asio::generic::stream_protocol::socket;
-using endpoint_list = std::vector<stream_socket::endpoint_type>;
 
 /// IPv6 and IPv4 by turns, IPv6 first, each in the order in which the system has sorted them.
 inline endpoint_list interleaved(const endpoint_list& all) {

@@ -1,11 +1,12 @@
 // inflight/async_client/resolver.hpp - names to addresses, without anybody waiting for the system.
 #pragma once
 
+#include <inflight/async_client/stream_socket.hpp>
+
 #include <asio/any_io_executor.hpp>
 #include <asio/error.hpp>
 #include <asio/execution/context_as.hpp>
 #include <asio/execution_context.hpp>
-#include <asio/generic/stream_protocol.hpp>
 #include <asio/post.hpp>
 
 #ifndef _WIN32
@@ -28,7 +29,7 @@ namespace detail {
 // there is somebody to tell.
 class lookup {
 public:
-    using endpoints = std::vector<asio::generic::stream_protocol::endpoint>;
+    using endpoints = endpoint_list;
     using handler = std::function<void(std::error_code, endpoints)>;
 
     lookup(handler done, const asio::any_io_executor& executor)

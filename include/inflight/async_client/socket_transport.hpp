@@ -7,12 +7,10 @@
 #include <inflight/async_client/transport.hpp>
 
 #include <asio/bind_allocator.hpp>
-#include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 
 #include <array>
-#include <cstring>
 
 namespace inflight {
 
@@ -33,12 +31,11 @@ public:
         };
         if (o.send_buffer > 0) set(asio::socket_base::send_buffer_size(o.send_buffer));
         if (o.receive_buffer > 0) set(asio::socket_base::receive_buffer_size(o.receive_buffer));
-        const int family = where.protocol().family();
-        if (family != AF_INET && family != AF_INET6) return error;
+        if (!is_tcp(where)) return error;
         if (o.no_delay) set(asio::ip::tcp::no_delay(true));
         if (o.keep_alive) set(asio::socket_base::keep_alive(true));
         if (!error && !o.local_interface.empty()) error = bind_to_interface(socket, o.local_interface);
-        if (!error && !o.local_address.empty()) error = bind_to_address(socket, o.local_address, family);
+        if (!error && !o.local_address.empty()) error = bind_to_address(socket, o.local_address, where);
         return error;
     }
 
@@ -55,11 +52,13 @@ private:
 #endif
     }
 
-    static std::error_code bind_to_address(stream_socket& socket, const std::string& text, int family) {
+    static std::error_code bind_to_address(stream_socket& socket, const std::string& text,
+                                           const stream_socket::endpoint_type& where) {
         std::error_code error;
         const auto address = asio::ip::make_address(text, error);
         if (error) return errc::local_address_invalid;
-        if (address.is_v6() != (family == AF_INET6)) return asio::error::address_family_not_supported;
+        if (address.is_v6() != (where.protocol().family() == AF_INET6))
+            return asio::error::address_family_not_supported;
         socket.bind(asio::ip::tcp::endpoint(address, 0), error);
         return error;
     }
@@ -192,12 +191,9 @@ private:
     }
 
     static std::string text_of(const detail::stream_socket::endpoint_type& where) {
-        tcp_endpoint ip;
-        if (where.protocol().family() != AF_INET && where.protocol().family() != AF_INET6) return {};
-        ip.resize(where.size());
-        std::memcpy(ip.data(), where.data(), where.size());
-        const std::string address = ip.address().to_string();
-        return (ip.address().is_v6() ? '[' + address + ']' : address) + ':' + std::to_string(ip.port());
+        if (!detail::is_tcp(where)) return {};
+        const tcp_endpoint ip = detail::tcp_endpoint_of(where);
+        return detail::in_brackets(ip.address().to_string()) + ':' + std::to_string(ip.port());
     }
 
     detail::handler_memory reading_{}, writing_{};

@@ -1,18 +1,16 @@
 // inflight/testing/tcp_server.hpp - a server on a real port, or a Unix socket.
 #pragma once
 
+#include <inflight/async_client/stream_socket.hpp>
 #include <inflight/testing/server.hpp>
 #include <inflight/testing/server_wire.hpp>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/basic_socket_acceptor.hpp>
-#include <asio/generic/stream_protocol.hpp>
-#include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 
 #include <array>
-#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -266,11 +264,7 @@ public:
     /// before, and is left to whoever removes it.
     tcp_server(asio::any_io_executor executor, server_options options, const generic_endpoint& where)
         : service_(std::make_shared<detail::tcp_service>(std::move(executor), std::move(options), where)) {
-        const generic_endpoint bound = service_->local_endpoint();
-        if (bound.protocol().family() == AF_INET || bound.protocol().family() == AF_INET6) {
-            endpoint_.resize(bound.size());
-            std::memcpy(endpoint_.data(), bound.data(), bound.size());
-        }
+        endpoint_ = inflight::detail::tcp_endpoint_of(service_->local_endpoint());
         service_->start();
     }
     template <class Context>
