@@ -4,6 +4,7 @@
 #pragma once
 
 #include <inflight/async_client/authenticator.hpp>
+#include <inflight/transport/from_base64.hpp>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -104,28 +105,6 @@ struct scram_math {
     static void wipe(scram_digest& d) { OPENSSL_cleanse(d.data(), d.size()); }
 };
 
-/// Base64 with padding, as RFC 5802 wants it: nothing else is taken.
-struct scram_base64 {
-    static std::string encode(std::string_view in) {
-        std::string out((in.size() + 2) / 3 * 4, '\0');
-        ::EVP_EncodeBlock(bytes(out), scram_bytes(in), static_cast<int>(in.size())); // And a zero behind it.
-        return out;
-    }
-
-    static std::optional<std::string> decode(std::string_view in) {
-        if (in.empty() || in.size() % 4 != 0) return std::nullopt;
-        std::string out(in.size() / 4 * 3, '\0');
-        const int size = ::EVP_DecodeBlock(bytes(out), scram_bytes(in), static_cast<int>(in.size()));
-        if (size < 0) return std::nullopt;
-        out.resize(out.size() - (in.ends_with("==") ? 2 : in.ends_with('=') ? 1 : 0));
-        if (encode(out) != in) return std::nullopt; // OpenSSL takes blanks, stray padding and stray bits too.
-        return out;
-    }
-
-private:
-    static unsigned char* bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
-};
-
 } // namespace detail
 
 /// The client's side of one exchange, without I/O: the messages of RFC 5802 section 5 as texts. Works alone,
@@ -150,7 +129,7 @@ public:
     static std::string random_nonce() {
         std::array<unsigned char, 24> bytes{};
         if (::RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) return {};
-        return detail::scram_base64::encode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+        return detail::base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     }
 
     /// client-first-message. There is no channel binding in MQTT.
@@ -170,7 +149,7 @@ public:
         if (rest.starts_with("e=")) return scram_errc::refused;
         const auto nonce = take(rest, 'r'), salt_text = take(rest, 's'), count = take(rest, 'i');
         if (!nonce || !salt_text || !count || !are_extensions(rest)) return scram_errc::malformed_message;
-        const auto salt = detail::scram_base64::decode(*salt_text);
+        const auto salt = detail::from_base64(*salt_text);
         if (!salt || !is_printable(*nonce)) return scram_errc::malformed_message;
         if (nonce->size() <= nonce_.size() || !nonce->starts_with(nonce_)) return scram_errc::bad_nonce;
         int iterations = 0;
@@ -195,7 +174,7 @@ public:
         if (rest.starts_with("e=")) return scram_errc::refused;
         const auto text = take(rest, 'v');
         if (!text || !are_extensions(rest)) return scram_errc::malformed_message;
-        const auto signature = detail::scram_base64::decode(*text);
+        const auto signature = detail::from_base64(*text);
         if (!signature) return scram_errc::malformed_message;
         const bool is_right = signature->size() == server_signature_.size() &&
                               ::CRYPTO_memcmp(signature->data(), server_signature_.data(),
@@ -251,7 +230,7 @@ private:
                           math::hmac(math::view(server_key), message, server_signature_);
         for (std::size_t i = 0; i != client_key.size(); ++i)
             signature[i] = static_cast<unsigned char>(signature[i] ^ client_key[i]);
-        proof = detail::scram_base64::encode(math::view(signature));
+        proof = detail::base64(math::view(signature));
         for (auto* one : {&salted, &client_key, &stored, &signature, &server_key}) math::wipe(*one);
         return good;
     }

@@ -8,8 +8,7 @@
 
 namespace inflight::detail {
 
-/// RFC 4648, 4. OpenSSL has one, which a program that reaches its broker through a
-/// proxy need not have.
+/// RFC 4648, 4. OpenSSL has one too, which a program that reaches its broker through a proxy need not have.
 inline std::string base64(std::string_view in) {
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string out;

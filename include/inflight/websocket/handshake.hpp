@@ -1,7 +1,7 @@
 // inflight/websocket/handshake.hpp - what both ends of a WebSocket handshake do alike. RFC 6455, 4.
 #pragma once
 
-#include <inflight/transport/base64.hpp>
+#include <inflight/transport/from_base64.hpp>
 #include <inflight/transport/http_head.hpp>
 #include <inflight/transport/layer.hpp>
 #include <inflight/websocket/frames.hpp>
@@ -19,13 +19,8 @@ inline std::string websocket_key() {
 
 /// Is it the Base64 of 16 bytes?
 inline bool is_websocket_key(std::string_view text) {
-    if (text.size() != 24) return false;
-    std::string nonce(18, '\0'); // OpenSSL counts the padding too.
-    auto* out = reinterpret_cast<unsigned char*>(nonce.data());
-    const auto* in = reinterpret_cast<const unsigned char*>(text.data());
-    if (::EVP_DecodeBlock(out, in, static_cast<int>(text.size())) != 18) return false;
-    nonce.resize(16);
-    return base64(nonce) == text; // OpenSSL takes blanks, stray padding and stray bits too.
+    const auto nonce = from_base64(text);
+    return nonce && nonce->size() == 16;
 }
 
 /// The Sec-WebSocket-Accept that goes with a key; empty: there is no SHA-1.
