@@ -14,7 +14,7 @@ struct refusal {
 };
 
 refusal refusal_of(tls_connections& connections) {
-    tls_pair pair = connections.connect();
+    layer_pair pair = connections.connect();
     CHECK_FALSE(pair.client.machine->is_open());
     return {pair.client.error, pair.client.machine->details(), pair.server.error.category() == openssl_category()};
 }
@@ -131,22 +131,22 @@ TEST_CASE("tls: the name to look for may be another one than the host's", "[tls]
     options.server_name = "broker.example";
     tls_connections connections(options, all.for_server(named));
     connections.where.host = "127.0.0.1";
-    tls_pair pair = connections.connect();
+    layer_pair pair = connections.connect();
     REQUIRE(pair.is_open());
-    CHECK(std::string(::SSL_get_servername(pair.server.tls().native(), TLSEXT_NAMETYPE_host_name)) == "broker.example");
+    CHECK(std::string(::SSL_get_servername(tls_of(pair.server).native(), TLSEXT_NAMETYPE_host_name)) == "broker.example");
 }
 
 TEST_CASE("tls: SNI says the host's name, and nothing of an address", "[tls]") {
     const certificates all;
     tls_connections connections(all.for_client(), all.for_server());
-    tls_pair named = connections.connect();
+    layer_pair named = connections.connect();
     REQUIRE(named.is_open());
-    CHECK(std::string(::SSL_get_servername(named.server.tls().native(), TLSEXT_NAMETYPE_host_name)) == "localhost");
+    CHECK(std::string(::SSL_get_servername(tls_of(named.server).native(), TLSEXT_NAMETYPE_host_name)) == "localhost");
     for (const char* host : {"127.0.0.1", "::1"}) {
         connections.where.host = host;
-        tls_pair pair = connections.connect();
+        layer_pair pair = connections.connect();
         REQUIRE(pair.is_open());
-        CHECK(::SSL_get_servername(pair.server.tls().native(), TLSEXT_NAMETYPE_host_name) == nullptr);
+        CHECK(::SSL_get_servername(tls_of(pair.server).native(), TLSEXT_NAMETYPE_host_name) == nullptr);
     }
 }
 

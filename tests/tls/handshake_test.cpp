@@ -21,13 +21,11 @@ TEST_CASE("tls: both ends are open after the handshake, however its bytes are cu
     for (const auto version : {tls_version::v1_2, tls_version::v1_3}) {
         for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{1000}, std::string::npos}) {
             CAPTURE(piece);
-            auto options = all.for_server();
-            options.maximum_version = version;
-            tls_connections connections(all.for_client(), options);
-            tls_pair pair = connections.connect(piece);
+            tls_connections connections(all.for_client(), all.for_server(version));
+            layer_pair pair = connections.connect(piece);
             INFO(pair.client.error.message() << " / " << pair.server.error.message());
             REQUIRE(pair.is_open());
-            CHECK(pair.client.tls().version() == (version == tls_version::v1_3 ? "TLSv1.3" : "TLSv1.2"));
+            CHECK(tls_of(pair.client).version() == (version == tls_version::v1_3 ? "TLSv1.3" : "TLSv1.2"));
             pair.client.say("hello, server");
             pair.server.say("hello, client");
             pair.exchange();
@@ -41,10 +39,8 @@ TEST_CASE("tls: both ends are open after the handshake, however its bytes are cu
 TEST_CASE("tls: what is sent arrives as it was, of any size, both ways, and is not to be read on the wire", "[tls]") {
     const certificates all;
     for (const auto version : {tls_version::v1_2, tls_version::v1_3}) {
-        auto options = all.for_server();
-        options.maximum_version = version;
-        tls_connections connections(all.for_client(), options);
-        tls_pair pair = connections.connect();
+        tls_connections connections(all.for_client(), all.for_server(version));
+        layer_pair pair = connections.connect();
         std::string there, back;
         for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{16'384}, std::size_t{16'385}, std::size_t{1} << 20}) {
             pair.piece = size < 20'000 ? 1 : 60'000;
@@ -67,7 +63,7 @@ TEST_CASE("tls: what is sent arrives as it was, of any size, both ways, and is n
 TEST_CASE("tls: what is sent in one call is one record, up to 16 KiB", "[tls]") {
     const certificates all;
     tls_connections connections(all.for_client(), all.for_server());
-    tls_pair pair = connections.connect();
+    layer_pair pair = connections.connect();
     pair.client.say(noise(16'384));
     REQUIRE(pair.client.wire.size() > 16'384);
     const auto at = [&](std::size_t i) { return std::size_t{static_cast<unsigned char>(pair.client.wire[i])}; };
@@ -78,7 +74,7 @@ TEST_CASE("tls: what is sent in one call is one record, up to 16 KiB", "[tls]") 
 TEST_CASE("tls: bytes of the handshake and messages that come at once are both taken", "[tls]") {
     const certificates all;
     tls_connections connections(all.for_client(), all.for_server());
-    tls_pair pair(connections.client_end(), connections.server.make_layer());
+    layer_pair pair(connections.client_end(), connections.server.make_layer());
     pair.client.start();
     pair.server.start();
     pair.server.receive(std::exchange(pair.client.wire, {}));
@@ -93,10 +89,8 @@ TEST_CASE("tls: bytes of the handshake and messages that come at once are both t
 TEST_CASE("tls: each end is told of the other's close_notify, and may still speak itself", "[tls]") {
     const certificates all;
     for (const auto version : {tls_version::v1_2, tls_version::v1_3}) {
-        auto options = all.for_server();
-        options.maximum_version = version;
-        tls_connections connections(all.for_client(), options);
-        tls_pair pair = connections.connect();
+        tls_connections connections(all.for_client(), all.for_server(version));
+        layer_pair pair = connections.connect();
         pair.client.say("last words");
         pair.client.machine->finish(pair.client.wire);
         pair.client.machine->finish(pair.client.wire);
@@ -122,17 +116,17 @@ TEST_CASE("tls: each end is told of the other's close_notify, and may still spea
 TEST_CASE("tls: an end without close_notify is told apart from one with it, and from one during the handshake", "[tls]") {
     const certificates all;
     tls_connections connections(all.for_client(), all.for_server());
-    tls_pair pair = connections.connect();
+    layer_pair pair = connections.connect();
     CHECK(pair.client.machine->ended() == tls_errc::truncated);
     CHECK(make_error_code(tls_errc::truncated) == error_condition::transient);
 
-    tls_end early{connections.client_end()};
+    layer_end early{connections.client_end()};
     early.start();
     CHECK(early.machine->ended() == tls_errc::closed_in_handshake);
     CHECK(early.machine->details() == "without a word: is it a port for TLS?");
     CHECK(make_error_code(tls_errc::closed_in_handshake) == error_condition::transient);
 
-    tls_pair half(connections.client_end(), connections.server.make_layer());
+    layer_pair half(connections.client_end(), connections.server.make_layer());
     half.client.start();
     half.server.start();
     half.server.receive(half.client.wire);
@@ -152,7 +146,7 @@ TEST_CASE("tls: a peer that does not speak TLS is told as such, with what it say
                                        {std::string("\x20\x02\x00\x05", 4), " \\x02\\x00\\x05"},
                                        {"\x16garbage", "\\x16garbage"},
                                        {"\\\n", "\\x5c\\x0a"}}) {
-        tls_end client{connections.client_end()};
+        layer_end client{connections.client_end()};
         client.start();
         client.receive(words);
         CHECK(client.error == tls_errc::not_tls);
@@ -161,7 +155,7 @@ TEST_CASE("tls: a peer that does not speak TLS is told as such, with what it say
         CHECK(client.machine->details() == "it says '" + shown + "'");
         CHECK(client.plain.empty());
     }
-    tls_end server{connections.server.make_layer()};
+    layer_end server{connections.server.make_layer()};
     server.start();
     server.receive("\x10\x0d\x00\x04MQTT");
     CHECK(server.error == tls_errc::not_tls);
@@ -170,11 +164,9 @@ TEST_CASE("tls: a peer that does not speak TLS is told as such, with what it say
 TEST_CASE("tls: garbage in place of a message, and a message that was tampered with, are errors, and the peer is told", "[tls]") {
     const certificates all;
     for (const auto version : {tls_version::v1_2, tls_version::v1_3}) {
-        auto options = all.for_server();
-        options.maximum_version = version;
-        tls_connections connections(all.for_client(), options);
+        tls_connections connections(all.for_client(), all.for_server(version));
 
-        tls_pair pair = connections.connect();
+        layer_pair pair = connections.connect();
         pair.server.say("message");
         pair.server.say("tampered");
         pair.server.wire.back() = static_cast<char>(pair.server.wire.back() ^ 1);
@@ -186,7 +178,7 @@ TEST_CASE("tls: garbage in place of a message, and a message that was tampered w
 
         for (std::size_t at = 5; at < 300; at += 7) { // In the server's hello and what follows it.
             CAPTURE(at);
-            tls_pair broken(connections.client_end(), connections.server.make_layer());
+            layer_pair broken(connections.client_end(), connections.server.make_layer());
             broken.client.start();
             broken.server.start();
             broken.server.receive(std::exchange(broken.client.wire, {}));
@@ -201,13 +193,12 @@ TEST_CASE("tls: garbage in place of a message, and a message that was tampered w
 TEST_CASE("tls: clients prove who they are where the server demands it", "[tls]") {
     const certificates all;
     for (const auto version : {tls_version::v1_2, tls_version::v1_3}) {
-        auto server = all.for_server();
-        server.maximum_version = version;
+        auto server = all.for_server(version);
         server.client_ca_file = all.files.write("client_ca.pem", all.root.pem());
         auto options = all.for_client();
 
         tls_connections nameless(options, server);
-        tls_pair refused = nameless.connect();
+        layer_pair refused = nameless.connect();
         CHECK(is_alert(refused.client.error,
                        version == tls_version::v1_3 ? SSL_AD_CERTIFICATE_REQUIRED : SSL_AD_HANDSHAKE_FAILURE));
         CHECK(refused.client.machine->details().find("it wants a certificate, and none was sent") != std::string::npos);
@@ -217,15 +208,15 @@ TEST_CASE("tls: clients prove who they are where the server demands it", "[tls]"
 
         options.certificate_file = all.file_of(all.client, "client.pem");
         tls_connections known(options, server);
-        tls_pair pair = known.connect();
+        layer_pair pair = known.connect();
         REQUIRE(pair.is_open());
-        const detail::x509_ptr shown(::SSL_get1_peer_certificate(pair.server.tls().native()));
+        const detail::x509_ptr shown(::SSL_get1_peer_certificate(tls_of(pair.server).native()));
         CHECK(detail::name_of(::X509_get_subject_name(shown.get())) == "CN=device 7");
 
         const auto stranger = pki::make({.subject = "stranger"});
         options.certificate_file = all.files.write("stranger.pem", stranger.pem() + stranger.key_pem());
         tls_connections unknown(options, server);
-        tls_pair unwanted = unknown.connect();
+        layer_pair unwanted = unknown.connect();
         CHECK(unwanted.server.error == std::error_code(X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, verification_category()));
         CHECK(is_alert(unwanted.client.error, SSL_AD_UNKNOWN_CA));
         CHECK(unwanted.client.machine->details() == "it means our certificate (subject CN=stranger; issuer CN=stranger)");
@@ -235,7 +226,7 @@ TEST_CASE("tls: clients prove who they are where the server demands it", "[tls]"
             "clients.crl", pki::revocation_list(all.root, {}) + pki::revocation_list(all.authority, {&all.client}));
         options.certificate_file = all.file_of(all.client, "client.pem");
         tls_connections revoked(options, server);
-        tls_pair revoked_pair = revoked.connect();
+        layer_pair revoked_pair = revoked.connect();
         CHECK(is_alert(revoked_pair.client.error, SSL_AD_CERTIFICATE_REVOKED));
         CHECK(revoked_pair.server.error == std::error_code(X509_V_ERR_CERT_REVOKED, verification_category()));
     }
@@ -247,7 +238,7 @@ TEST_CASE("tls: versions and ciphers without any in common are told", "[tls]") {
     auto server = all.for_server();
     options.minimum_version = tls_version::v1_3;
     server.maximum_version = tls_version::v1_2;
-    tls_pair versions = tls_connections(options, server).connect();
+    layer_pair versions = tls_connections(options, server).connect();
     CHECK(is_alert(versions.client.error, SSL_AD_PROTOCOL_VERSION));
     CHECK(versions.client.error == error_condition::fatal);
     CHECK(versions.server.error == error_condition::fatal);
@@ -255,25 +246,25 @@ TEST_CASE("tls: versions and ciphers without any in common are told", "[tls]") {
     options = all.for_client();
     options.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256";
     server.ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305";
-    tls_pair ciphers = tls_connections(options, server).connect();
+    layer_pair ciphers = tls_connections(options, server).connect();
     CHECK(is_alert(ciphers.client.error, SSL_AD_HANDSHAKE_FAILURE));
     CHECK(ciphers.client.error == error_condition::fatal);
     server.ciphers = options.ciphers;
-    tls_pair agreed = tls_connections(options, server).connect();
+    layer_pair agreed = tls_connections(options, server).connect();
     REQUIRE(agreed.is_open());
-    CHECK(agreed.client.tls().cipher() == options.ciphers);
+    CHECK(tls_of(agreed.client).cipher() == options.ciphers);
 
     options.cipher_suites = server.cipher_suites = "TLS_CHACHA20_POLY1305_SHA256";
     server.maximum_version = tls_version::v1_3;
-    tls_pair suites = tls_connections(options, server).connect();
+    layer_pair suites = tls_connections(options, server).connect();
     REQUIRE(suites.is_open());
-    CHECK(suites.client.tls().cipher() == "TLS_CHACHA20_POLY1305_SHA256");
+    CHECK(tls_of(suites.client).cipher() == "TLS_CHACHA20_POLY1305_SHA256");
 }
 
 TEST_CASE("tls: a server that knows no version of today is told as such", "[tls]") {
     const certificates all;
     tls_connections connections(all.for_client(), all.for_server());
-    tls_end client{connections.client_end()};
+    layer_end client{connections.client_end()};
     client.start();
     // A ServerHello of TLS 1.1: version, random, no session, cipher, no compression.
     std::string hello("\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02", 11);
@@ -288,18 +279,18 @@ TEST_CASE("tls: the protocol is agreed on by ALPN, and none in common is told", 
     auto options = all.for_client();
     auto server = all.for_server();
     options.alpn = {"x-amzn-mqtt-ca", "mqtt"};
-    tls_pair ignored = tls_connections(options, server).connect();
+    layer_pair ignored = tls_connections(options, server).connect();
     REQUIRE(ignored.is_open());
-    CHECK(ignored.client.tls().alpn().empty());
+    CHECK(tls_of(ignored.client).alpn().empty());
 
     server.alpn = {"http/1.1", "mqtt"};
-    tls_pair agreed = tls_connections(options, server).connect(); // The server's end outlives who made it.
+    layer_pair agreed = tls_connections(options, server).connect(); // The server's end outlives who made it.
     REQUIRE(agreed.is_open());
-    CHECK(agreed.client.tls().alpn() == "mqtt");
-    CHECK(agreed.server.tls().alpn() == "mqtt");
+    CHECK(tls_of(agreed.client).alpn() == "mqtt");
+    CHECK(tls_of(agreed.server).alpn() == "mqtt");
 
     options.alpn = {"other"};
-    tls_pair none = tls_connections(options, server).connect();
+    layer_pair none = tls_connections(options, server).connect();
     CHECK(is_alert(none.client.error, SSL_AD_NO_APPLICATION_PROTOCOL));
     CHECK(none.client.machine->details() == "it speaks none of the protocols offered (ALPN)");
     CHECK(none.client.error == error_condition::fatal);
@@ -339,9 +330,9 @@ TEST_CASE("tls: protocols, ciphers and names that cannot be said are refused", "
 TEST_CASE("tls: keys are renewed when the peer wishes it", "[tls]") {
     const certificates all;
     tls_connections connections(all.for_client(), all.for_server());
-    tls_pair pair = connections.connect();
+    layer_pair pair = connections.connect();
     for (int i = 0; i != 3; ++i) {
-        REQUIRE(::SSL_key_update(pair.server.tls().native(), SSL_KEY_UPDATE_REQUESTED) == 1);
+        REQUIRE(::SSL_key_update(tls_of(pair.server).native(), SSL_KEY_UPDATE_REQUESTED) == 1);
         pair.server.say("with new keys");
         pair.exchange();
         pair.client.say("with new keys");
@@ -354,12 +345,10 @@ TEST_CASE("tls: keys are renewed when the peer wishes it", "[tls]") {
 
 TEST_CASE("tls: a handshake within a connection of TLS 1.2 is refused", "[tls]") {
     const certificates all;
-    auto options = all.for_server();
-    options.maximum_version = tls_version::v1_2;
-    tls_connections connections(all.for_client(), options);
-    tls_pair pair = connections.connect();
-    ::SSL_clear_options(pair.server.tls().native(), SSL_OP_NO_RENEGOTIATION);
-    REQUIRE(::SSL_renegotiate(pair.server.tls().native()) == 1);
+    tls_connections connections(all.for_client(), all.for_server(tls_version::v1_2));
+    layer_pair pair = connections.connect();
+    ::SSL_clear_options(tls_of(pair.server).native(), SSL_OP_NO_RENEGOTIATION);
+    REQUIRE(::SSL_renegotiate(tls_of(pair.server).native()) == 1);
     pair.server.say("again?");
     pair.exchange();
     CHECK(pair.server.error.message() == "TLS: no renegotiation");
@@ -371,7 +360,7 @@ TEST_CASE("tls: what others have left in OpenSSL's queue of errors is not taken 
     tls_connections connections(all.for_client(), all.for_server());
     const auto disturb = [] { ERR_raise(ERR_LIB_SSL, ERR_R_INTERNAL_ERROR); };
     disturb();
-    tls_pair pair(connections.client_end(), connections.server.make_layer());
+    layer_pair pair(connections.client_end(), connections.server.make_layer());
     disturb();
     pair.client.start();
     disturb();

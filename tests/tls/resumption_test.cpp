@@ -6,13 +6,13 @@ namespace {
 std::size_t resumed(tls_connections& connections, int count) {
     std::size_t out = 0;
     for (int i = 0; i != count; ++i) {
-        tls_pair pair = connections.connect();
+        layer_pair pair = connections.connect();
         REQUIRE(pair.is_open());
-        CHECK(pair.client.tls().is_resumed() == pair.server.tls().is_resumed());
+        CHECK(tls_of(pair.client).is_resumed() == tls_of(pair.server).is_resumed());
         pair.client.say("hello");
         pair.exchange();
         CHECK(pair.server.plain == "hello");
-        if (pair.client.tls().is_resumed()) ++out;
+        if (tls_of(pair.client).is_resumed()) ++out;
         pair.client.machine->finish(pair.client.wire);
     }
     return out;
@@ -24,8 +24,7 @@ TEST_CASE("tls: the next connection goes on with the session of the one before, 
     const certificates all;
     for (const auto version : {tls_version::v1_2, tls_version::v1_3}) {
         for (const bool is_mutual : {false, true}) {
-            auto server = all.for_server();
-            server.maximum_version = version;
+            auto server = all.for_server(version);
             auto options = all.for_client();
             if (is_mutual) {
                 server.client_ca_file = all.files.write("client_ca.pem", all.root.pem());
@@ -41,17 +40,17 @@ TEST_CASE("tls: sessions are resumed after connections that were cut off, too", 
     const certificates all;
     tls_connections connections(all.for_client(), all.for_server());
     REQUIRE(connections.connect().is_open()); // And gone, without a word.
-    CHECK(connections.connect().client.tls().is_resumed());
+    CHECK(tls_of(connections.connect().client).is_resumed());
 }
 
 TEST_CASE("tls: a session of TLS 1.3 is not used twice", "[tls]") {
     const certificates all;
     tls_connections connections(all.for_client(), all.for_server());
     REQUIRE(connections.connect().is_open());
-    tls_end cut{connections.client_end()}; // Has taken it, and comes to nothing.
+    layer_end cut{connections.client_end()}; // Has taken it, and comes to nothing.
     cut.start();
-    CHECK_FALSE(connections.connect().client.tls().is_resumed());
-    CHECK(connections.connect().client.tls().is_resumed());
+    CHECK_FALSE(tls_of(connections.connect().client).is_resumed());
+    CHECK(tls_of(connections.connect().client).is_resumed());
 }
 
 TEST_CASE("tls: no session is resumed where that is not wished, and none with another server, port or name", "[tls]") {
@@ -65,21 +64,19 @@ TEST_CASE("tls: no session is resumed where that is not wished, and none with an
     tls_connections connections(options, all.for_server());
     REQUIRE(connections.connect().is_open());
     connections.where.port = 8884;
-    CHECK_FALSE(connections.connect().client.tls().is_resumed());
+    CHECK_FALSE(tls_of(connections.connect().client).is_resumed());
     connections.where.host = "127.0.0.1";
-    CHECK_FALSE(connections.connect().client.tls().is_resumed());
+    CHECK_FALSE(tls_of(connections.connect().client).is_resumed());
     connections.where = {.host = "localhost", .port = 8883};
-    CHECK(connections.connect().client.tls().is_resumed());
+    CHECK(tls_of(connections.connect().client).is_resumed());
 }
 
 TEST_CASE("tls: a server that knows nothing of the session makes a new one", "[tls]") {
     const certificates all;
     for (const auto version : {tls_version::v1_2, tls_version::v1_3}) {
-        auto options = all.for_server();
-        options.maximum_version = version;
-        tls_connections connections(all.for_client(), options);
+        tls_connections connections(all.for_client(), all.for_server(version));
         CHECK(resumed(connections, 2) == 1);
-        connections.server = tls_server(options); // Restarted: its keys for tickets are new.
+        connections.server = tls_server(all.for_server(version)); // Restarted: its keys for tickets are new.
         CHECK(resumed(connections, 3) == 2);
     }
 }
@@ -89,7 +86,7 @@ TEST_CASE("tls: sessions of the last sixteen servers are kept", "[tls]") {
     tls_connections connections(all.for_client(), all.for_server());
     const auto is_resumed = [&](std::uint16_t port) {
         connections.where.port = port;
-        return connections.connect().client.tls().is_resumed();
+        return tls_of(connections.connect().client).is_resumed();
     };
     for (std::uint16_t port = 1; port != 18; ++port) CHECK_FALSE(is_resumed(port));
     for (std::uint16_t port = 2; port != 18; ++port) CHECK(is_resumed(port));
@@ -106,10 +103,10 @@ TEST_CASE("tls: a certificate file that was renewed is taken with the next conne
     options.key_file = all.files.write("client.key", all.client.key_pem());
     tls_connections connections(options, server);
     const auto subject = [&] {
-        tls_pair pair = connections.connect();
+        layer_pair pair = connections.connect();
         INFO(pair.client.error.message() << pair.client.machine->details());
         REQUIRE(pair.is_open());
-        const detail::x509_ptr shown(::SSL_get1_peer_certificate(pair.server.tls().native()));
+        const detail::x509_ptr shown(::SSL_get1_peer_certificate(tls_of(pair.server).native()));
         return detail::name_of(::X509_get_subject_name(shown.get()));
     };
     CHECK(subject() == "CN=device 7");

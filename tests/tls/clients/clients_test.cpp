@@ -1,13 +1,6 @@
 // Clients over TLS, at the test kit's server: in memory on virtual time, and on a port.
-#include "support/options_for.hpp"
-#include "support/watched.hpp"
+#include "support/layered_world.hpp"
 #include "tls/tls_support.hpp"
-
-#include <inflight/async_client.hpp>
-#include <inflight/client.hpp>
-#include <inflight/testing.hpp>
-
-#include <map>
 
 using namespace std::chrono_literals;
 
@@ -30,55 +23,16 @@ private:
 };
 
 /// A server with TLS in memory, and a client that comes to it.
-struct world : certificates {
+struct world : certificates, layered_world {
     tls_server tls{for_server()};
-    testing::network net{};
-    client_options options = options_for("c");
-    std::vector<std::string> steps{};
-    std::optional<testing::layered_client> client{};
-    std::optional<connect_result> result{};
 
-    world() {
-        *options.tls = for_client();
-        options.brokers = {{"mqtts://localhost"}};
-        options.reconnect_delay = 10ms;
-        options.retry_first_connection = false;
-        options.on_connection_event = [this](const connection_event& e) { steps.push_back(print(e)); };
-        net.set_layers([this] { return tls.make_layer(); });
-    }
-
-    std::error_code connect() {
-        client.emplace(net.context(), options);
-        client->async_connect([this](std::error_code, connect_result r) { result = std::move(r); });
-        REQUIRE(net.run_until([&] { return result.has_value(); }, 1h));
-        return result->error;
-    }
+    world() : layered_world("mqtts://localhost", [this] { return tls.make_layer(); }) { *options.tls = for_client(); }
 };
 
 } // namespace
 
 TEST_CASE("tls clients: nothing is lost when connections are cut, in the middle of records too", "[tls]") {
-    world w;
-    REQUIRE_FALSE(w.connect());
-    std::map<std::string, int> got;
-    w.client->on_message([&](const received_view& m) { ++got[std::string(m.payload.substr(0, 4))]; });
-    w.client->async_subscribe("t", qos::exactly_once, [](std::error_code, subscribe_ack) {});
-    int published = 0, failed = 0;
-    for (int i = 0; i != 60; ++i) {
-        const message m("t", std::to_string(1000 + i) + std::string(i % 4 == 0 ? 100'000 : 10, 'x'), qos::exactly_once);
-        w.client->async_publish(m, [&](std::error_code e, publish_ack) { ++(e ? failed : published); });
-        if (i % 10 == 5) {
-            w.net.run_ready();
-            w.net.cut();
-        }
-    }
-    REQUIRE(w.net.run_until([&] { return published + failed == 60 && got.size() == 60; }));
-    CHECK(failed == 0);
-    for (const auto& [what, times] : got) CHECK(times == 1);
-    std::optional<std::size_t> left;
-    w.client->async_disconnect([&](std::error_code, std::size_t n) { left = n; });
-    REQUIRE(w.net.run_until([&] { return left.has_value(); }));
-    CHECK(left == 0U);
+    world().check_that_nothing_is_lost();
 }
 
 TEST_CASE("tls clients: a certificate that is refused is told with its details, in the result and in the events", "[tls]") {
@@ -155,29 +109,8 @@ TEST_CASE("tls clients: a port without TLS is told as such", "[tls]") {
 
 TEST_CASE("tls clients: both shapes talk to a server on a port, from several threads", "[tls]") {
     const certificates all;
-    asio::io_context io{1};
     tls_server tls(all.for_server());
-    testing::tcp_server server(io);
-    server.set_layers([&] { return tls.make_layer(); });
-    std::thread serving([&] { io.run(); });
-    {
-        client_options o = options_for("callbacks");
-        *o.tls = all.for_client();
-        client c(o);
-        watched<std::size_t> got(0);
-        c.on_message([&](const received_message& m) { got.change([&](std::size_t& n) { n += m.payload.size(); }); });
-        c.loop_start();
-        CHECK_FALSE(c.connect("mqtts://127.0.0.1:" + std::to_string(server.port())));
-        c.subscribe("t", qos::at_least_once);
-        std::vector<std::thread> publishers;
-        for (int i = 0; i != 3; ++i)
-            publishers.emplace_back([&c] {
-                for (int n = 0; n != 200; ++n) (void)c.publish("t", std::string(n % 50 == 0 ? 50'000 : 20, 'x'), qos::at_least_once);
-            });
-        for (std::thread& t : publishers) t.join();
-        got.wait_for(std::size_t{3} * (4 * 50'000 + 196 * 20));
-        CHECK(c.disconnect(patience).unacknowledged == 0);
-    }
-    io.stop();
-    serving.join();
+    client_options o = options_for("callbacks");
+    *o.tls = all.for_client();
+    check_threads(o, "mqtts", [&] { return tls.make_layer(); });
 }

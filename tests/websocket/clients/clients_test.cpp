@@ -1,18 +1,11 @@
 // Clients over WebSocket, plain and secure, at the test kit's server: in memory on virtual time, and on a port.
-#include "support/catch.hpp"
 #include "support/certificates.hpp"
-#include "support/options_for.hpp"
-#include "support/watched.hpp"
+#include "support/layered_world.hpp"
 
-#include <inflight/async_client.hpp>
-#include <inflight/client.hpp>
-#include <inflight/testing.hpp>
 #include <inflight/tls.hpp>
 #include <inflight/tls/server.hpp>
 #include <inflight/websocket.hpp>
 #include <inflight/websocket/server_layer.hpp>
-
-#include <map>
 
 using namespace inflight;
 using namespace std::chrono_literals;
@@ -70,50 +63,8 @@ private:
 };
 
 /// A server behind WebSocket in memory, and a client that comes to it.
-struct world {
-    testing::network net{};
-    client_options options = options_for("c");
-    std::vector<std::string> steps{};
-    std::optional<testing::layered_client> client{};
-    std::optional<connect_result> result{};
-
-    world() {
-        options.brokers = {{"ws://localhost"}};
-        options.reconnect_delay = 10ms;
-        options.retry_first_connection = false;
-        options.on_connection_event = [this](const connection_event& e) { steps.push_back(print(e)); };
-        net.set_layers([] { return std::make_unique<websocket_server_layer>(); });
-    }
-
-    std::error_code connect() {
-        client.emplace(net.context(), options);
-        client->async_connect([this](std::error_code, connect_result r) { result = std::move(r); });
-        REQUIRE(net.run_until([&] { return result.has_value(); }, 1h));
-        return result->error;
-    }
-
-    void check_that_nothing_is_lost() {
-        REQUIRE_FALSE(connect());
-        std::map<std::string, int> got;
-        client->on_message([&](const received_view& m) { ++got[std::string(m.payload.substr(0, 4))]; });
-        client->async_subscribe("t", qos::exactly_once, [](std::error_code, subscribe_ack) {});
-        int published = 0, failed = 0;
-        for (int i = 0; i != 60; ++i) {
-            const message m("t", std::to_string(1000 + i) + std::string(i % 4 == 0 ? 100'000 : 10, 'x'), qos::exactly_once);
-            client->async_publish(m, [&](std::error_code e, publish_ack) { ++(e ? failed : published); });
-            if (i % 10 == 5) {
-                net.run_ready();
-                net.cut();
-            }
-        }
-        REQUIRE(net.run_until([&] { return published + failed == 60 && got.size() == 60; }));
-        CHECK(failed == 0);
-        for (const auto& [what, times] : got) CHECK(times == 1);
-        std::optional<std::size_t> left;
-        client->async_disconnect([&](std::error_code, std::size_t n) { left = n; });
-        REQUIRE(net.run_until([&] { return left.has_value(); }));
-        CHECK(left == 0U);
-    }
+struct world : layered_world {
+    world() : layered_world("ws://localhost", [] { return std::make_unique<websocket_server_layer>(); }) {}
 };
 
 } // namespace
@@ -206,26 +157,5 @@ TEST_CASE("websocket clients: a port of MQTT without WebSocket is told as such",
 }
 
 TEST_CASE("websocket clients: both shapes talk to a server on a port, from several threads", "[websocket]") {
-    asio::io_context io{1};
-    testing::tcp_server server(io);
-    server.set_layers([] { return std::make_unique<websocket_server_layer>(); });
-    std::thread serving([&] { io.run(); });
-    {
-        client c(options_for("callbacks"));
-        watched<std::size_t> got(0);
-        c.on_message([&](const received_message& m) { got.change([&](std::size_t& n) { n += m.payload.size(); }); });
-        c.loop_start();
-        CHECK_FALSE(c.connect("ws://127.0.0.1:" + std::to_string(server.port())));
-        c.subscribe("t", qos::at_least_once);
-        std::vector<std::thread> publishers;
-        for (int i = 0; i != 3; ++i)
-            publishers.emplace_back([&c] {
-                for (int n = 0; n != 200; ++n) (void)c.publish("t", std::string(n % 50 == 0 ? 50'000 : 20, 'x'), qos::at_least_once);
-            });
-        for (std::thread& t : publishers) t.join();
-        got.wait_for(std::size_t{3} * (4 * 50'000 + 196 * 20));
-        CHECK(c.disconnect(patience).unacknowledged == 0);
-    }
-    io.stop();
-    serving.join();
+    check_threads(options_for("callbacks"), "ws", [] { return std::make_unique<websocket_server_layer>(); });
 }
