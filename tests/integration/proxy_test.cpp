@@ -1,9 +1,8 @@
 // Clients through tinyproxy (HTTP) and microsocks (SOCKS5) to a Mosquitto.
-#include "support/catch.hpp"
+#include "support/attempt.hpp"
 #include "support/mosquitto_process.hpp"
 #include "support/proxy_process.hpp"
 
-#include <inflight/client.hpp>
 #include <inflight/proxy.hpp>
 
 using namespace inflight;
@@ -26,21 +25,6 @@ client_options with(client_options o, std::string user, std::string password) {
     o.proxy->password = std::move(password);
     return o;
 }
-
-// What connect() says, and the event besides.
-struct attempt {
-    std::error_code error{};
-    std::string details{};
-
-    attempt(client_options o, std::uint16_t port, const std::string& host = here) {
-        o.on_connection_event = [this](const connection_event& e) {
-            if (e.step == connection_step::lost) details = e.details;
-        };
-        client c(o);
-        error = c.connect(host, port);
-        CHECK(c.is_connected() == !error);
-    }
-};
 
 // A message of each QoS, there and back.
 void talk(client& c, const broker& where) {
@@ -84,7 +68,7 @@ TEST_CASE("tinyproxy: wrong credentials, none and a port that it does not allow 
         {options_through(proxy_kind::http, picky.port()), proxy_errc::forbidden, "HTTP/1.1 403 Access violation"},
     };
     for (const auto& [o, expected, words] : cases) {
-        const attempt made(o, broker.port());
+        const attempt made(o, {here, broker.port()});
         CHECK(made.error == expected);
         CHECK(made.error == error_condition::fatal);
         CHECK(made.details == words);
@@ -95,7 +79,7 @@ TEST_CASE("tinyproxy: a broker that it cannot reach may be there later", "[integ
     tinyproxy_process proxy;
     const auto options = options_through(proxy_kind::http, proxy.port());
     for (const std::string& host : {here, std::string("nowhere.invalid")}) {
-        const attempt made(options, free_port(), host);
+        const attempt made(options, {host, free_port()});
         CHECK(made.error == proxy_errc::general_failure); // 500, whatever the cause.
         CHECK(made.error == error_condition::transient);
         CHECK(made.details == "HTTP/1.1 500 Unable to connect");
@@ -125,7 +109,7 @@ TEST_CASE("microsocks: wrong credentials and none are fatal, each for itself", "
         {with(options, "user", ""), proxy_errc::credentials_invalid, "password of 0 bytes; SOCKS5 takes 1 to 255"},
     };
     for (const auto& [o, expected, words] : cases) {
-        const attempt made(o, broker.port());
+        const attempt made(o, {here, broker.port()});
         CHECK(made.error == expected);
         CHECK(made.error == error_condition::fatal);
         CHECK(made.details == words);
@@ -135,7 +119,7 @@ TEST_CASE("microsocks: wrong credentials and none are fatal, each for itself", "
 TEST_CASE("microsocks: a broker that refuses and a name that nobody knows are told apart, and may be there later", "[integration]") {
     microsocks_process proxy;
     const auto options = options_through(proxy_kind::socks5, proxy.port());
-    const attempt refused(options, free_port()), unknown(options, 1883, "nowhere.invalid");
+    const attempt refused(options, {here, free_port()}), unknown(options, {"nowhere.invalid", 1883});
     CHECK(refused.error == proxy_errc::connection_refused);
     CHECK(refused.details == "SOCKS5 reply 5");
     CHECK(unknown.error == proxy_errc::general_failure);
@@ -158,7 +142,7 @@ TEST_CASE("proxy: one that is not there is the system's error, and the steps say
 
 TEST_CASE("proxy: one of the other kind is told from one that fails", "[integration]") {
     microsocks_process socks;
-    const attempt made(options_through(proxy_kind::http, socks.port()), free_port());
+    const attempt made(options_through(proxy_kind::http, socks.port()), {here, free_port()});
     CHECK(made.error.category() == proxy_category());
 }
 
