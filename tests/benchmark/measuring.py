@@ -38,8 +38,7 @@ class Sink:
             self.arguments += ["--path", directory / "socket"]
             mine = self.arguments[2:]
         if transport == plan.TLS:
-            certificate, key = directory / "certificate.pem", directory / "key.pem"
-            make_certificate(certificate, key)
+            certificate, key = brokers.self_signed(directory)
             self.arguments += ["--ca-file", certificate]
             mine = ["--certificate", certificate, "--key", key]
         self.program = Program(*pinned(SERVER_CORE, binaries / "benchmark_sink"), "--transport", transport, *mine, name="sink")
@@ -52,12 +51,6 @@ class Sink:
     def __exit__(self, *_):
         self.program.stop()
         self._directory.cleanup()
-
-
-def make_certificate(certificate, key):
-    """Of an authority of its own, for 127.0.0.1, with an elliptic curve."""
-    finished("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 2,
-             "-keyout", key, "-out", certificate, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
 
 
 class Mosquitto(brokers.Mosquitto):

@@ -25,7 +25,9 @@ class Broker:
 
     program = None
     port = None
-    certificate = None  # The file, of a broker that has one.
+    certificate = key = None  # The files, of a broker that has them.
+    schemes = "mqtt", "mqtts"  # Without and with a certificate.
+    host, path = "127.0.0.1", ""
 
     def __init__(self):
         self._temporary = temporary_directory()
@@ -45,7 +47,7 @@ class Broker:
 
     @property
     def address(self):
-        return f"mqtt://127.0.0.1:{self.port}"
+        return f"{self.schemes[self.certificate is not None]}://{self.host}:{self.port}{self.path}"
 
     def log(self):
         return self.log_file.read_text(errors="backslashreplace") if self.log_file.exists() else ""
@@ -147,19 +149,17 @@ class Mosquitto(Broker):
 class TlsMosquitto(Mosquitto):
     """Proves who it is by a certificate that it has signed itself: `certificate`. `most`, "TLSv1.2": no later version."""
 
+    host = "localhost"
+
     def __init__(self, most=None, users=None, lines=()):
         super().__init__(users, lines)
-        self.certificate, key = self_signed(self.directory)
-        self.lines += [f"certfile {self.certificate}", f"keyfile {key}"]
+        self.certificate, self.key = self_signed(self.directory)
+        self.lines += [f"certfile {self.certificate}", f"keyfile {self.key}"]
         if most:
             configuration = self.directory / "openssl.cnf"
             configuration.write_text("openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n"
                                      f"[tls]\nMaxProtocol = {most}\n")
             self.environment = os.environ | {"OPENSSL_CONF": str(configuration)}
-
-    @property
-    def address(self):
-        return f"mqtts://localhost:{self.port}"
 
 
 def tls_example():
@@ -172,19 +172,16 @@ def tls_example():
 class WebMosquitto(Mosquitto):
     """The same over WebSocket, plain or secure."""
 
+    schemes = "ws", "wss"
     interface = "lo"  # By its name: libwebsockets takes nothing else.
 
     def __init__(self, is_secure=False, **options):
         super().__init__(**options)
         self.lines.append("protocol websockets")
         if is_secure:
-            self.certificate, key = self_signed(self.directory)
-            self.lines += [f"certfile {self.certificate}", f"keyfile {key}"]
+            self.certificate, self.key = self_signed(self.directory)
+            self.lines += [f"certfile {self.certificate}", f"keyfile {self.key}"]
         self.lines.append(f"listener 0 {self.directory}/socket")  # It does not start with WebSocket alone.
-
-    @property
-    def address(self):
-        return f"{'wss' if self.certificate else 'ws'}://127.0.0.1:{self.port}"
 
 
 class _Quiet(Program):
@@ -297,14 +294,12 @@ class WebRabbitMq(RabbitMq):
     """The same over WebSocket, plain or secure, and over nothing else."""
 
     plugin = "rabbitmq_web_mqtt"
+    schemes, path = ("ws", "wss"), "/ws"
 
     def __init__(self, is_secure=False):
         super().__init__()
-        self.certificate, self.key = self_signed(self.directory) if is_secure else (None, None)
-
-    @property
-    def address(self):
-        return f"{'wss' if self.certificate else 'ws'}://127.0.0.1:{self.port}/ws"
+        if is_secure:
+            self.certificate, self.key = self_signed(self.directory)
 
     def listener(self):
         lines = ["mqtt.listeners.tcp = none", "web_mqtt.ws_path = /ws"]
@@ -353,13 +348,12 @@ class Aedes(Broker):
 class WebAedes(Aedes):
     """The same over WebSocket, plain or secure, with the npm package ws."""
 
+    schemes = "ws", "wss"  # Its path is the default, /mqtt.
+
     def __init__(self, is_secure=False):
         super().__init__()
-        self.certificate, self.key = self_signed(self.directory) if is_secure else (None, None)
-
-    @property
-    def address(self):
-        return f"{'wss' if self.certificate else 'ws'}://127.0.0.1:{self.port}" # Its path is the default, /mqtt.
+        if is_secure:
+            self.certificate, self.key = self_signed(self.directory)
 
     def start(self):
         super().start("ws@8.18.0", arguments=["wss", self.certificate, self.key] if self.certificate else ["ws"])
