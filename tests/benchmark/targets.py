@@ -79,8 +79,8 @@ def other_transports(r):
     """What is left of the transport. The raw one waits in Asio's event loop as ours must."""
     for transport in (plan.TLS, plan.WEBSOCKET, plan.UNIX):
         scenario = publish(1, transport=transport)
-        what = f"publish QoS 1, queueing, window 64, {plan.NAMES[transport]}: share of {scenario.clients[0].name}"
-        yield at_least(what, 0.90, r.share(scenario, plan.QUEUEING))
+        what = f"publish QoS 1, window 64, {plan.NAMES[transport]}: share of {scenario.clients[0].name}"
+        yield at_least(what, 0.90, r.share(scenario, plan.PUBLISH))
 
 
 def receiving(r):
