@@ -3,6 +3,7 @@
 
 #include <inflight/codec/any_packet.hpp>
 #include <inflight/codec/bytes_view.hpp>
+#include <inflight/codec/credentials.hpp>
 #include <inflight/codec/decode.hpp>
 #include <inflight/codec/encode.hpp>
 #include <inflight/codec/error.hpp>

@@ -73,6 +73,8 @@ FNR == 1 {
             breach(FNR, layer " includes the opt-in part " other)
         } else if (rank[layer] && rank[other] > rank[layer]) {
             breach(FNR, layer " includes " other ", which stands above it")
+        } else if ((layer == "session" && other == "transport") || (layer == "transport" && other == "session")) {
+            breach(FNR, layer " includes " other ", which stands beside it")
         }
     } else if (/"/) {
         breach(FNR, "include \"" target "\" is relative; write <inflight/...>")

@@ -4,7 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
-mkdir -p "$tree"/include/inflight/{codec,session,testing} "$tree"/{tests,examples,cmake,.ci}
+mkdir -p "$tree"/include/inflight/{codec,session,testing,transport} "$tree"/{tests,examples,cmake,.ci}
 
 # expect WANTED FILE: with standard input as FILE the tree has one breach, matching WANTED, or none for "-".
 expect() {
@@ -28,6 +28,9 @@ header '#include <inflight/codec/types.hpp>' '#include <chrono>' 'int f(time_poi
     expect - session.hpp
 header '#include <inflight/client.hpp>' | expect 'stands above' session.hpp
 header '#include <inflight/session.hpp>' | expect - testing/server.hpp
+header '#include <inflight/transport/layer.hpp>' | expect 'stands beside' session/flow.hpp
+header '#include <inflight/session.hpp>' | expect 'stands beside' transport/layer.hpp
+header '#include <inflight/transport/layer.hpp>' | expect - testing/server.hpp
 header '#include <inflight/async_client.hpp>' | expect 'stands above' testing/server.hpp
 header '#include <inflight/async_client.hpp>' | expect - testing/tcp_server.hpp
 header '#include <inflight/testing/server.hpp>' | expect 'opt-in' session/flow.hpp

@@ -2,7 +2,7 @@
 // authentication.
 #pragma once
 
-#include <inflight/transport/address.hpp>
+#include <inflight/codec/credentials.hpp>
 
 #include <functional>
 #include <memory>

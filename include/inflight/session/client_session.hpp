@@ -9,13 +9,13 @@
 // 3.1.1 sections 3.1, 3.2, 3.14, 4.8.
 #pragma once
 
+#include <inflight/codec/credentials.hpp>
 #include <inflight/session/authentication.hpp>
 #include <inflight/session/disconnect_options.hpp>
 #include <inflight/session/incoming.hpp>
 #include <inflight/session/keep_alive.hpp>
 #include <inflight/session/outgoing.hpp>
 #include <inflight/session/requests.hpp>
-#include <inflight/transport/address.hpp>
 
 namespace inflight {
 

@@ -2,6 +2,7 @@
 // Standard: RFC 3986; RFC 6455, 3 (ws, wss); the other schemes are the habit of MQTT clients.
 #pragma once
 
+#include <inflight/codec/credentials.hpp>
 #include <inflight/codec/error.hpp>
 #include <inflight/transport/ascii.hpp>
 #include <inflight/transport/boxed.hpp>
@@ -12,13 +13,6 @@
 namespace inflight {
 
 enum class transport_kind : std::uint8_t { tcp, tls, websocket, secure_websocket, unix_socket };
-
-/// What the broker shall know the client by.
-struct credentials {
-    std::optional<std::string> user_name{};
-    std::optional<std::string> password{}; // 3.1.1: only with a user name.
-    friend bool operator==(const credentials&, const credentials&) = default;
-};
 
 /// Where a broker listens. `host` is a name, an IPv4 or IPv6 literal, the latter with or without brackets, or
 /// the path of the socket for unix_socket. In its place may stand a whole address, "mqtts://host:8884" or
