@@ -67,7 +67,7 @@ public:
     }
 
 private:
-    using attempts = std::list<std::pair<socket, endpoint>>;
+    using attempts = std::list<std::pair<socket, const endpoint&>>; // Of all_.
 
     void start_next() {
         const endpoint& where = all_[next_++];
@@ -83,7 +83,7 @@ private:
         wait(delay_, attempts_.end(), {});
     }
 
-    std::error_code prepare(std::pair<socket, endpoint>& one) {
+    std::error_code prepare(attempts::reference one) {
         std::error_code error;
         one.first.open(one.second.protocol(), error);
         return error || !prepare_ ? error : prepare_(one.first, one.second);
