@@ -197,13 +197,15 @@ private:
     template <class F>
     bool guard(F&& f) {
         const inside_callback inside(this);
+        std::exception_ptr thrown;
         try {
             f();
             return true;
         } catch (...) {
-            queue.on_thrown(std::current_exception());
-            return false;
+            thrown = std::current_exception();
         }
+        queue.on_thrown(std::move(thrown)); // The last reference, so that it ends where it is told of.
+        return false;
     }
 
     static const inside_callback*& innermost() {
