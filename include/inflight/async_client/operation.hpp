@@ -70,6 +70,10 @@ struct completion {
     }
 };
 
+/// Operations with this result are so rare that the client keeps no memory for the next one.
+template <class Result>
+inline constexpr bool is_rare_result = false;
+
 template <class Result, class Handler>
 class pending_handler final : public pending<Result> {
     using base = pending<Result>;
@@ -77,8 +81,10 @@ class pending_handler final : public pending<Result> {
     using executor_type = asio::associated_executor_t<Handler, asio::any_io_executor>;
     using work_type = std::optional<std::decay_t<decltype(asio::prefer(
         std::declval<const executor_type&>(), asio::execution::outstanding_work.tracked))>>;
-    using allocator_type = typename std::allocator_traits<asio::associated_allocator_t<
-        Handler, operation_allocator<void>>>::template rebind_alloc<pending_handler>;
+    using default_memory =
+        std::conditional_t<is_rare_result<Result>, std::allocator<void>, operation_allocator<void>>;
+    using allocator_type = typename std::allocator_traits<
+        asio::associated_allocator_t<Handler, default_memory>>::template rebind_alloc<pending_handler>;
 
 public:
     pending_handler(Handler&& handler, const executor_type& executor, completions& queue)
@@ -87,7 +93,7 @@ public:
     }
 
     static pending_handler* make(Handler&& handler, completions& queue) {
-        allocator_type allocator(asio::get_associated_allocator(handler, operation_allocator<void>(queue)));
+        allocator_type allocator(asio::get_associated_allocator(handler, memory_of(queue)));
         const executor_type executor = asio::get_associated_executor(handler, queue.executor());
         pending_handler* self = std::allocator_traits<allocator_type>::allocate(allocator, 1);
         return ::new (self) pending_handler(std::move(handler), executor, queue);
@@ -96,6 +102,11 @@ public:
     auto cancellation_slot() const { return asio::get_associated_cancellation_slot(handler_); }
 
 private:
+    static default_memory memory_of(completions& queue) {
+        if constexpr (is_rare_result<Result>) return {};
+        else return default_memory(queue);
+    }
+
     static bool is_same(const asio::any_io_executor& one, const asio::any_io_executor& other) {
         return one == other;
     }
@@ -107,8 +118,7 @@ private:
 
     static void run(operation_base* op, ending how) {
         auto* self = static_cast<pending_handler*>(op);
-        allocator_type allocator(
-            asio::get_associated_allocator(self->handler_, operation_allocator<void>(self->queue_)));
+        allocator_type allocator(asio::get_associated_allocator(self->handler_, memory_of(self->queue_)));
         completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_),
                                                     self->error_, std::move(self->result_)};
         // The memory is given back before the handler runs, so that its next operation can have it.

@@ -17,6 +17,9 @@
 
 namespace inflight::detail {
 
+template <>
+inline constexpr bool is_rare_result<connect_result> = true;
+
 template <class Transport, session_store Store, class Mutex>
 class supervisor final : public opener<Transport, Store, Mutex>, public ends_with_context {
     using base = opener<Transport, Store, Mutex>;
