@@ -359,17 +359,40 @@ TEST_CASE("async_client: `publish || timer` gives up waiting and hurts nothing e
     CHECK(f.server.accepted() == 1);
 }
 
-TEST_CASE("async_client: what is published in one turn goes out in one write", "[async_client]") {
-    async_fixture f;
-    basic_async_client<counting_transport> client(f.io, f.options(v5));
+// The writes while `number` messages of a level were published in one turn of the event loop, and those in all.
+template <class Client>
+static std::vector<std::size_t> writes_of_one_turn(async_fixture& f, Client& client, unsigned number, qos level) {
     f.connect(client);
     f.settle();
     const std::size_t before = counting_transport::writes;
+    std::size_t meanwhile = 0;
     asio::post(f.io, [&] {
-        for (int i = 0; i != 100; ++i) client.publish("a", "x", static_cast<qos>(i % 3));
+        for (unsigned i = 0; i != number; ++i) client.publish("a", "x", level);
+        meanwhile = counting_transport::writes - before;
     });
-    f.until("the messages", [&] { return f.server.count("PUBLISH") == 100; });
-    CHECK(counting_transport::writes == before + 1);
+    f.until("the messages", [&] { return f.server.count("PUBLISH") == number; });
+    return {meanwhile, counting_transport::writes - before};
+}
+
+TEST_CASE("async_client: what is published in one turn goes out together, of many messages the first without waiting for it",
+          "[async_client]") {
+    using writes = std::vector<std::size_t>;
+    async_fixture f;
+    basic_async_client<counting_transport> client(f.io, f.options(v5));
+    SECTION("fifteen are few") {
+        CHECK(writes_of_one_turn(f, client, 15, qos::at_least_once) == writes{0, 1});
+    }
+    SECTION("sixteen go out at once, further ones when they are a third of all that is in flight") {
+        const qos level = GENERATE(qos::at_least_once, qos::exactly_once);
+        CHECK(writes_of_one_turn(f, client, 100, level) == writes{4, 5}); // 16, 32, 48, 72.
+    }
+    SECTION("for QoS 0 nobody waits") {
+        CHECK(writes_of_one_turn(f, client, 100, qos::at_most_once) == writes{0, 1});
+    }
+    SECTION("a client with a lock may be on another thread than its transport") {
+        basic_async_client<counting_transport, memory_store, std::mutex> locked(f.io, f.options(v5));
+        CHECK(writes_of_one_turn(f, locked, 100, qos::at_least_once) == writes{0, 1});
+    }
 }
 
 TEST_CASE("async_client: the acknowledgements of what was read together go out in one write", "[async_client]") {

@@ -1,8 +1,8 @@
 // inflight/async_client/core.hpp - wishes of the application, and what becomes of them.
 //
-// A wish is handed to the session at once, with the lock held, and goes out after the turn of the event loop
-// in which it was made (pump.hpp). Its operation waits under its tag until the session tells the outcome, and
-// is completed by posting its handler.
+// A wish is handed to the session at once, with the lock held, and goes out in the turn of the event loop in
+// which it was made, as a rule at its end (pump.hpp). Its operation waits under its tag until the session
+// tells the outcome, and is completed by posting its handler.
 #pragma once
 
 #include <inflight/async_client/pump.hpp>
@@ -43,7 +43,7 @@ public:
         const lock_type lock(mutex_);
         const time_point now = p.props.empty() ? this->turn_time() : clock::now(); // It may have an expiry.
         const publish_result r = session_.publish(p, tag, preferred_, now);
-        if (r) schedule_flush();
+        if (r) published(p);
         else ++rejected_;
         return r;
     }
@@ -65,7 +65,7 @@ public:
         if (must_wait(r)) wait_for_room(op, own(p));
         else if (r) wait_in_session(op, packet_id{r.mid});
         else return ++rejected_, op->complete(to_errc(r.status));
-        schedule_flush();
+        published(p);
     }
 
     template <class Packet, class Handler>
@@ -233,6 +233,11 @@ private:
     }
     result<packet_id> ask(const unsubscribe& p, operation tag) {
         return session_.unsubscribe(p, tag, preferred_);
+    }
+
+    void published(const inflight::publish& p) {
+        schedule_flush();
+        if (p.qos != qos::at_most_once) this->send_first_part();
     }
 
     // queue_policy::wait.
