@@ -1,6 +1,5 @@
 // The asynchronous client, on one thread. Ways:
 //   publish       publish(), which answers at once; who wants to go on asks unsettled() how far it has come
-//   queue         the same, but with as many messages again as may be on their way waiting in the client, ready to go
 //   callback      async_publish() with a handler, which publishes the next message
 //   coroutine     async_publish() from as many coroutines as messages are kept on their way
 //   on_message    receiving by callback
@@ -29,8 +28,7 @@ public:
     void run() {
         client_.async_connect([](std::error_code error, const inflight::connect_result&) { must(error); });
         while (!client_.is_connected()) io_.run_one();
-        if (a_.way == "publish") publish(a_.ahead());
-        else if (a_.way == "queue") publish(2 * a_.ahead());
+        if (a_.way == "publish") publish();
         else if (a_.way == "callback") with_callbacks();
         else if (a_.way == "coroutine") with_coroutines();
         else if (a_.way == "on_message") on_message();
@@ -51,9 +49,9 @@ private:
         meter_.print();
     }
 
-    void publish(std::size_t ahead) {
+    void publish() {
         while (!meter_.done()) {
-            const std::size_t until = std::min(a_.total(), meter_.settled() + ahead);
+            const std::size_t until = std::min(a_.total(), meter_.settled() + a_.ahead());
             for (; sent_ < until; ++sent_)
                 if (!client_.publish(message(sent_))) fail("publish() refuses");
             io_.run_one();

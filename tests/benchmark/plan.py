@@ -19,16 +19,15 @@ LIBMOSQUITTO = Client("libmosquitto", "mosquitto", "publish")
 PAHO_C = Client("Paho C", "paho", "publish")
 PUBLISHERS = (LIMIT, PUBLISH, CALLBACK, COROUTINE, PAHO_SHAPED, LIBMOSQUITTO, PAHO_C)
 
-QUEUEING = Client("publish(), queueing", "async_client", "queue", True)
 PUBLISHING_RAW_ASIO = Client("raw Asio", "asio", "publish")
 RAW_ASIO_SSL = Client("raw asio::ssl", "asio_ssl", "publish")
 PAHO_C_SSL = Client("Paho C, with OpenSSL", "paho_ssl", "publish")
 TCP, TLS, WEBSOCKET, UNIX = "tcp", "tls", "websocket", "unix"  # As the programs take them.
 PUBLISHERS_OVER = {  # The first is what the others are a share of.
     TCP: PUBLISHERS,
-    TLS: (RAW_ASIO_SSL, PUBLISH, QUEUEING, CALLBACK, PAHO_SHAPED, LIBMOSQUITTO, PAHO_C_SSL),
-    WEBSOCKET: (PUBLISHING_RAW_ASIO, LIMIT, PUBLISH, QUEUEING, CALLBACK, PAHO_SHAPED, PAHO_C_SSL),
-    UNIX: (PUBLISHING_RAW_ASIO, LIMIT, PUBLISH, QUEUEING, CALLBACK, PAHO_SHAPED, LIBMOSQUITTO),
+    TLS: (RAW_ASIO_SSL, PUBLISH, CALLBACK, PAHO_SHAPED, LIBMOSQUITTO, PAHO_C_SSL),
+    WEBSOCKET: (PUBLISHING_RAW_ASIO, LIMIT, PUBLISH, CALLBACK, PAHO_SHAPED, PAHO_C_SSL),
+    UNIX: (PUBLISHING_RAW_ASIO, LIMIT, PUBLISH, CALLBACK, PAHO_SHAPED, LIBMOSQUITTO),
 }
 NAMES = {TCP: "TCP", TLS: "TLS", WEBSOCKET: "WebSocket", UNIX: "Unix socket"}
 
@@ -136,8 +135,8 @@ SHORT = {
     receive(0): (RECEIVING_LIMIT, ON_MESSAGE, ASYNC_RECEIVE, RECEIVING_LIBMOSQUITTO),
     receive(1): (RECEIVING_LIMIT, ON_MESSAGE, ASYNC_RECEIVE, RECEIVING_LIBMOSQUITTO),
     publish(1, server=MOSQUITTO_NODELAY): (LIMIT, PUBLISH, LIBMOSQUITTO),
-    publish(1, transport=TLS): (RAW_ASIO_SSL, PUBLISH, QUEUEING, LIBMOSQUITTO),
-    publish(1, transport=WEBSOCKET): (PUBLISHING_RAW_ASIO, PUBLISH, QUEUEING),
-    publish(1, transport=UNIX): (PUBLISHING_RAW_ASIO, PUBLISH, QUEUEING),
+    publish(1, transport=TLS): (RAW_ASIO_SSL, PUBLISH, LIBMOSQUITTO),
+    publish(1, transport=WEBSOCKET): (PUBLISHING_RAW_ASIO, PUBLISH),
+    publish(1, transport=UNIX): (PUBLISHING_RAW_ASIO, PUBLISH),
 }
 SHORT_COUNTS = (PUBLISH, ON_MESSAGE)  # Whose instructions, system calls and allocations are counted every day.
