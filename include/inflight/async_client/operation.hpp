@@ -7,6 +7,7 @@
 #pragma once
 
 #include <inflight/async_client/completions.hpp>
+#include <inflight/transport/boxed.hpp>
 
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
@@ -19,6 +20,11 @@
 #include <system_error>
 
 namespace inflight::detail {
+
+/// Operations with this result are so rare that the client keeps no memory for the next one, and has none for
+/// the result before it is there.
+template <class Result>
+inline constexpr bool is_rare_result = false;
 
 /// The operation with result `Result`, waiting. complete() ends its life.
 template <class Result>
@@ -38,6 +44,8 @@ public:
     }
 
 protected:
+    using stored_result = std::conditional_t<is_rare_result<Result>, boxed<Result>, Result>;
+
     pending(function run, completions& queue, bool is_queued)
         : operation_base(run), queue_(queue), is_queued_(is_queued) {
         if (is_queued) queue.begin();
@@ -47,7 +55,7 @@ protected:
     completions& queue_;
     bool is_queued_; // Its handler runs on the client's executor.
     std::error_code error_{};
-    Result result_{};
+    stored_result result_{};
 };
 
 // The call. Owns handler and result, and passes the handler's allocator on to the executor.
@@ -69,10 +77,6 @@ struct completion {
         std::move(handler)(error, std::move(result));
     }
 };
-
-/// Operations with this result are so rare that the client keeps no memory for the next one.
-template <class Result>
-inline constexpr bool is_rare_result = false;
 
 template <class Result, class Handler>
 class pending_handler final : public pending<Result> {
@@ -107,6 +111,9 @@ private:
         else return default_memory(queue);
     }
 
+    static Result& value_of(Result& result) { return result; }
+    static Result& value_of(boxed<Result>& result) { return *result; }
+
     static bool is_same(const asio::any_io_executor& one, const asio::any_io_executor& other) {
         return one == other;
     }
@@ -120,7 +127,7 @@ private:
         auto* self = static_cast<pending_handler*>(op);
         allocator_type allocator(asio::get_associated_allocator(self->handler_, memory_of(self->queue_)));
         completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_),
-                                                    self->error_, std::move(self->result_)};
+                                                    self->error_, std::move(value_of(self->result_))};
         // The memory is given back before the handler runs, so that its next operation can have it.
         self->~pending_handler();
         std::allocator_traits<allocator_type>::deallocate(allocator, self, 1);
