@@ -107,7 +107,7 @@ public:
     void async_read(Handler handler) {
         auto read = [this, handler = std::move(handler)](std::error_code error) mutable {
             if (error) return handler(error, std::string_view{});
-            static thread_local std::array<char, 64 * 1024> buffer;
+            auto& buffer = read_buffer();
             const std::size_t n = socket_.read_some(asio::buffer(buffer), error);
             if (error == asio::error::would_block || error == asio::error::try_again)
                 return async_read(std::move(handler));
@@ -141,6 +141,12 @@ public:
 
 private:
     using tcp_endpoint = asio::ip::tcp::endpoint;
+
+    // One of the thread for all its connections, and for whatever handlers they have.
+    static std::array<char, 64 * 1024>& read_buffer() {
+        static thread_local std::array<char, 64 * 1024> buffer;
+        return buffer;
+    }
 
     template <class Handler>
     static auto in(detail::handler_memory& memory, Handler handler) {
