@@ -21,7 +21,9 @@ namespace inflight {
 /// async_disconnect; only other errors are told below. Each compares with error_condition::fatal or
 /// ::transient, which says whether to try again.
 ///
-/// Thread safety: one thread, or one strand, at a time - that of the executor - unless Mutex is a real one.
+/// Thread safety: one thread, or one strand, at a time: that of the executor. With a real Mutex its functions
+/// may be called from any thread; the executor still has to run one handler at a time, and is a strand where
+/// its context has several threads.
 template <transport Transport, session_store Store = memory_store, class Mutex = detail::null_mutex>
 class basic_async_client {
     using impl = detail::supervisor<Transport, Store, Mutex>;
