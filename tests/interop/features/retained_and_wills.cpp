@@ -16,26 +16,35 @@ void expect_retained(peer& p, const std::string& filter, const std::string& want
     expect(p, "end");
 }
 
+// Aedes acknowledges a message before it keeps and delivers it. So the sender, who is subscribed, waits for it.
+void publish_retained(peer& sender, const std::string& topic, const std::string& payload) {
+    publish(sender, topic, payload, qos::at_least_once, true);
+    expect(sender, payload);
+}
+
 void retained(const setting& s) {
     const auto sender = s.connected("s"), receiver = s.connected("r");
-    publish(*sender, s.topic(), "first", qos::at_least_once, true);
-    publish(*sender, s.topic(), "kept", qos::at_least_once, true);
+    subscribe(*sender, s.topic());
+    publish_retained(*sender, s.topic(), "first");
+    publish_retained(*sender, s.topic(), "kept");
     expect_retained(*receiver, s.topic(), "kept", s);
-    publish(*sender, s.topic(), "", qos::at_least_once, true);
+    publish_retained(*sender, s.topic(), "");
     expect(*receiver, "");
 }
 
 void retained_with_wildcard(const setting& s) {
     const auto sender = s.connected("s"), receiver = s.connected("r");
-    publish(*sender, s.topic("a/b"), "kept", qos::at_least_once, true);
+    subscribe(*sender, s.topic("a/b"));
+    publish_retained(*sender, s.topic("a/b"), "kept");
     expect_retained(*receiver, s.topic("a/+"), "kept", s);
     publish(*sender, s.topic("a/b"), "", qos::at_least_once, true);
 }
 
 void cleared(const setting& s) {
     const auto sender = s.connected("s"), receiver = s.connected("r");
-    publish(*sender, s.topic(), "kept", qos::at_least_once, true);
-    publish(*sender, s.topic(), "", qos::at_least_once, true);
+    subscribe(*sender, s.topic());
+    publish_retained(*sender, s.topic(), "kept");
+    publish_retained(*sender, s.topic(), "");
     subscribe(*receiver, s.topic());
     publish(*sender, s.topic(), "now");
     expect(*receiver, "now");
