@@ -30,7 +30,7 @@ public:
     using timer = typename Transport::timer_type;
     using lock_type = std::unique_lock<Mutex>;
     static constexpr std::size_t max_unwritten = std::size_t{64} << 20; // Bytes.
-    static constexpr std::size_t min_part = 16; // Messages that are worth a write of their own.
+    static constexpr std::size_t min_part = 20; // Messages that are worth a write of their own.
 
     pump(asio::any_io_executor executor, client_options options, Store store)
         : executor_(std::move(executor)),
@@ -137,7 +137,7 @@ protected:
     /// of all that is in flight, of which there are few whatever the window is.
     void send_first_part() {
         if constexpr (is_on_one_thread) {
-            if (++held_back_ < std::max(min_part, session_.in_flight() / 3)) return;
+            if (++held_back_ < min_part || held_back_ < session_.in_flight() / 3) return;
             held_back_ = 0;
             flush();
         }
