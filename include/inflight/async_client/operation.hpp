@@ -21,8 +21,8 @@
 
 namespace inflight::detail {
 
-/// Operations with this result are so rare that the client keeps no memory for the next one, and has none for
-/// the result before it is there.
+/// Operations with this result are so rare, and it is so large, that there is no memory for it before it is
+/// there.
 template <class Result>
 inline constexpr bool is_rare_result = false;
 
@@ -85,10 +85,8 @@ class pending_handler final : public pending<Result> {
     using executor_type = asio::associated_executor_t<Handler, asio::any_io_executor>;
     using work_type = std::optional<std::decay_t<decltype(asio::prefer(
         std::declval<const executor_type&>(), asio::execution::outstanding_work.tracked))>>;
-    using default_memory =
-        std::conditional_t<is_rare_result<Result>, std::allocator<void>, operation_allocator<void>>;
-    using allocator_type = typename std::allocator_traits<
-        asio::associated_allocator_t<Handler, default_memory>>::template rebind_alloc<pending_handler>;
+    using allocator_type = typename std::allocator_traits<asio::associated_allocator_t<
+        Handler, operation_allocator<void>>>::template rebind_alloc<pending_handler>;
 
 public:
     pending_handler(Handler&& handler, const executor_type& executor, completions& queue)
@@ -97,7 +95,7 @@ public:
     }
 
     static pending_handler* make(Handler&& handler, completions& queue) {
-        allocator_type allocator(asio::get_associated_allocator(handler, memory_of(queue)));
+        allocator_type allocator(asio::get_associated_allocator(handler, operation_allocator<void>(queue)));
         const executor_type executor = asio::get_associated_executor(handler, queue.executor());
         pending_handler* self = std::allocator_traits<allocator_type>::allocate(allocator, 1);
         return ::new (self) pending_handler(std::move(handler), executor, queue);
@@ -106,11 +104,6 @@ public:
     auto cancellation_slot() const { return asio::get_associated_cancellation_slot(handler_); }
 
 private:
-    static default_memory memory_of(completions& queue) {
-        if constexpr (is_rare_result<Result>) return {};
-        else return default_memory(queue);
-    }
-
     static Result& value_of(Result& result) { return result; }
     static Result& value_of(boxed<Result>& result) { return *result; }
 
@@ -125,7 +118,8 @@ private:
 
     static void run(operation_base* op, ending how) {
         auto* self = static_cast<pending_handler*>(op);
-        allocator_type allocator(asio::get_associated_allocator(self->handler_, memory_of(self->queue_)));
+        allocator_type allocator(
+            asio::get_associated_allocator(self->handler_, operation_allocator<void>(self->queue_)));
         completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_),
                                                     self->error_, std::move(value_of(self->result_))};
         // The memory is given back before the handler runs, so that its next operation can have it.
