@@ -137,7 +137,8 @@ protected:
     /// of all that is in flight, of which there are few whatever the window is.
     void send_first_part() {
         if constexpr (is_on_one_thread) {
-            if (++held_back_ < min_part || held_back_ < session_.in_flight() / 3) return;
+            ++held_back_;
+            if (held_back_ < min_part || held_back_ < session_.in_flight() / 3) return;
             held_back_ = 0;
             flush();
         }
