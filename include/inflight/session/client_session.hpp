@@ -484,8 +484,8 @@ private:
     errc on_ack(const frame& f, time_point now) {
         Ack p;
         const errc bad = decode_reply(p, f);
-        return bad == errc::none ? outgoing_.acknowledged(Ack::type, p.id, p.reason, p.props.bytes(), now)
-                                 : bad;
+        if (bad != errc::none) return bad;
+        return outgoing_.template acknowledged<Ack::type>(p.id, p.reason, p.props.bytes(), now);
     }
 
     errc on_pubrel(const frame& f) {

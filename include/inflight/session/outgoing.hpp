@@ -104,24 +104,25 @@ public:
 
     /// PUBACK, PUBREC or PUBCOMP, and the properties that came with it. Of those whose identifier names
     /// nothing, only a PUBREC is answered.
-    errc acknowledged(packet_type type, packet_id id, reason_code reason, std::string_view why,
-                      time_point now) {
+    template <packet_type Type>
+    [[gnu::always_inline]] errc acknowledged(packet_id id, reason_code reason, std::string_view why,
+                                             time_point now) {
         const slot s = ids_.find(id);
         if (s == nil || s->state == flow::none) { // Unknown, or new to this session of the broker's.
-            if (type == packet_type::pubrec)
+            if constexpr (Type == packet_type::pubrec)
                 reply_pubrel(id, reason_code::packet_identifier_not_found); // [v5:MQTT-2.2.1-5]
             return errc::none;
         }
         outgoing_record& r = *s;
-        const flow_step* step = find_step(sender_flow, r.state, type, reason, link_.version);
+        const flow_step* step = find_step(sender_flow, r.state, Type, reason, link_.version);
         if (!step) return errc::unexpected_packet;
         // PUBCOMP "packet identifier not found" is no error: the broker had ended the exchange before.
         // [v5:U5-29]
-        if (type == packet_type::pubcomp) reason = r.reason;
+        if constexpr (Type == packet_type::pubcomp) reason = r.reason;
         counter_.answered(r.sequence, now);
         if (step->then == effect::settle || step->then == effect::settle_downgraded)
             settle_inline(s, step->then == effect::settle ? errc::none : errc::downgraded_qos, reason);
-        if (type == packet_type::pubrec) r.reason = reason;
+        if constexpr (Type == packet_type::pubrec) r.reason = reason;
         if (!why.empty() || explained_) explain(s, step->to, id, why);
         if (step->to != flow::none && step->to != r.state) {
             r.state = step->to;
