@@ -63,7 +63,7 @@ std::string data_sent(scripted_peer<>& p) {
     return out;
 }
 
-const std::string answer = "AUTH reason='continue authentication' (24) authentication_method='M' authentication_data=***";
+const std::string auth_answer = "AUTH reason='continue authentication' (24) authentication_method='M' authentication_data=***";
 const std::string anew = "AUTH reason='re-authenticate' (25) authentication_method='M'";
 
 } // namespace
@@ -138,7 +138,7 @@ TEST_CASE("authentication: the words go to and fro until CONNACK, and meanwhile 
     p.wait(1h);
     CHECK(p.sent().empty());
     CHECK(p.session.authenticate("three") == errc::none);
-    CHECK(p.sent() == trace{answer});
+    CHECK(p.sent() == trace{auth_answer});
     CHECK(p.gets(asking("")) == trace{"asked: ''"});
     CHECK(p.session.authenticate("") == errc::none);
     CHECK(data_sent(p) == "(none)");
@@ -254,7 +254,7 @@ TEST_CASE("authentication: it is done anew with AUTH of the same method, while m
     CHECK(p.gets(puback{.id = id(1)}) == trace{"published 1: success"});
     CHECK(p.session.reauthenticate("") == errc::already_running);
     CHECK(p.session.authenticate("three") == errc::none);
-    CHECK(p.sent() == trace{answer});
+    CHECK(p.sent() == trace{auth_answer});
     CHECK(p.gets(content("last")) == trace{"authenticated: 'last'"});
     CHECK(p.gets(publish{.topic = "t"}).size() == 1); // Nothing is held back.
     p.session.authenticated(p.now);

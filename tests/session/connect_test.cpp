@@ -9,13 +9,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-connack with(auto&& set) {
-    static properties<packet_type::connack> props; // Borrowed by the packet until the next call.
-    props.clear();
-    set(props);
-    return {.props = props};
-}
-
 bool clean_start(const trace& sent) { return sent.at(0).find(" clean_start") != std::string::npos; }
 
 } // namespace

@@ -7,12 +7,6 @@
 using namespace inflight;
 using namespace std::chrono_literals;
 
-namespace {
-
-constexpr auto qos_1 = qos::at_least_once;
-
-} // namespace
-
 TEST_CASE("disconnect: DISCONNECT is the last packet, and nothing follows it whatever happens",
           "[session][v5:MQTT-3.14.4-1][v3:MQTT-3.14.4-2]") {
     const auto version = GENERATE(v3, v5);

@@ -8,7 +8,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
 using rc = reason_code;
 
 // `p`, with a Reason String and a User Property.
@@ -58,13 +57,6 @@ private:
         REQUIRE(session.received(bytes, now) == bytes.size());
     }
 };
-
-connack maximum_packet_size(std::uint32_t size) {
-    static properties<packet_type::connack> props;
-    props.clear();
-    props.set<property_id::maximum_packet_size>(size);
-    return {.props = props};
-}
 
 } // namespace
 

@@ -20,7 +20,7 @@ using step = std::optional<outcome>;
 
 const std::array all_states{flow::none, flow::await_puback, flow::await_pubrec, flow::await_pubcomp, flow::await_pubrel};
 
-step as_sender(flow from, packet_type received, bool refused, bool v5) {
+step as_sender(flow from, packet_type received, bool refused, bool is_v5) {
     switch (from) {
         case flow::await_puback:
             if (received == packet_type::puback) return outcome{flow::none, std::nullopt, effect::settle};
@@ -28,7 +28,7 @@ step as_sender(flow from, packet_type received, bool refused, bool v5) {
         case flow::await_pubrec:
             if (received == packet_type::pubrec && refused) return outcome{flow::none, std::nullopt, effect::settle};
             if (received == packet_type::pubrec) return outcome{flow::await_pubcomp, packet_type::pubrel, effect::nothing};
-            if (received == packet_type::puback && !v5) return outcome{flow::none, std::nullopt, effect::settle_downgraded};
+            if (received == packet_type::puback && !is_v5) return outcome{flow::none, std::nullopt, effect::settle_downgraded};
             return std::nullopt;
         case flow::await_pubcomp:
             if (received == packet_type::pubcomp) return outcome{flow::none, std::nullopt, effect::settle};

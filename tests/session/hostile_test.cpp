@@ -11,8 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
-
 std::size_t read_all(std::span<const std::string_view> pieces) {
     std::size_t sum = 0;
     for (const std::string_view piece : pieces)

@@ -1,17 +1,12 @@
 #include <inflight/session/id_table.hpp>
 
 #include "support/catch.hpp"
+#include "support/short_names.hpp"
 
 #include <map>
 #include <random>
 
 using namespace inflight;
-
-namespace {
-
-packet_id id(unsigned n) { return packet_id{static_cast<std::uint16_t>(n)}; }
-
-} // namespace
 
 TEST_CASE("id_table: finds what was set, and nothing else", "[session]") {
     id_table<int> table;

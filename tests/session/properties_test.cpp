@@ -8,19 +8,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
-
-connack with(auto&& set) {
-    static properties<packet_type::connack> props; // Borrowed by the packet until the next call.
-    props.clear();
-    set(props);
-    return {.props = props};
-}
-
-connack maximum_packet_size(std::uint32_t size) {
-    return with([=](auto& props) { props.template set<property_id::maximum_packet_size>(size); });
-}
-
 // `p`, with a Reason String or a User Property.
 template <class Packet>
 Packet explained(Packet p, property_id how, std::string_view why = "because") {

@@ -12,20 +12,6 @@ using namespace std::string_literals;
 
 namespace {
 
-using level = qos;
-constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
-
-connack with(auto&& set) {
-    static properties<packet_type::connack> props; // Borrowed by the packet until the next call.
-    props.clear();
-    set(props);
-    return {.props = props};
-}
-
-connack receive_maximum(std::uint16_t count) {
-    return with([=](auto& props) { props.template set<property_id::receive_maximum>(count); });
-}
-
 publish_result accepted(std::uint16_t mid) { return {publish_status::success, mid}; }
 publish_result refused(publish_status status) { return {status, 0}; }
 
@@ -292,7 +278,7 @@ TEST_CASE("publish: at most Receive Maximum messages are open; a good PUBREC fre
           "[session][v5:MQTT-3.3.4-7][v5:MQTT-4.9.0-2]") {
     scripted_peer p;
     p.connect(v5, receive_maximum(2));
-    for (const level l : {qos_1, qos_2, qos_1, qos_2}) CHECK(p.publish("a", "", l).status == publish_status::success);
+    for (const qos l : {qos_1, qos_2, qos_1, qos_2}) CHECK(p.publish("a", "", l).status == publish_status::success);
     CHECK(p.sent().size() == 2);
     CHECK(p.session.in_flight() == 2);
     CHECK(p.session.waiting() == 2);
@@ -641,7 +627,7 @@ TEST_CASE("publish: the expiry that is sent is what is left of it", "[session]")
 }
 
 TEST_CASE("publish: a message that has been sent does not expire any more", "[session][v5:MQTT-4.3.3-7]") {
-    const level l = GENERATE(qos_1, qos_2);
+    const qos l = GENERATE(qos_1, qos_2);
     scripted_peer p;
     p.connect();
     properties<packet_type::publish> props;
@@ -658,7 +644,7 @@ TEST_CASE("publish: a message that has been sent does not expire any more", "[se
 TEST_CASE("publish: with tag 0, or detached, there is no outcome, and the message goes its way",
           "[session][v5:MQTT-4.1.0-1][v3:MQTT-4.1.0-1][v3:MQTT-4.1.0-2]") {
     const auto version = GENERATE(v3, v5);
-    const level l = GENERATE(qos_0, qos_1);
+    const qos l = GENERATE(qos_0, qos_1);
     scripted_peer p;
     p.connect(version);
     CHECK(p.session.publish({.qos = l, .topic = "a"}, 0, v5, p.now));
@@ -707,7 +693,7 @@ TEST_CASE("publish: QoS 0 that waited offline survives a connection that did not
 }
 
 TEST_CASE("publish: beyond 1 MiB of output messages wait, and go out as it is written", "[session]") {
-    const level l = GENERATE(qos_0, qos_1);
+    const qos l = GENERATE(qos_0, qos_1);
     scripted_peer p;
     p.connect();
     const std::string payload(400'000, 'x');

@@ -9,8 +9,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
-
 publish sends(unsigned n, qos level, std::string_view topic = "t") {
     return {.qos = level, .topic = topic, .id = level == qos_0 ? packet_id::none : id(n)};
 }

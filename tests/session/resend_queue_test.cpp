@@ -1,6 +1,7 @@
 #include <inflight/session/resend_queue.hpp>
 
 #include "support/catch.hpp"
+#include "support/short_names.hpp"
 
 #include <random>
 
@@ -9,8 +10,6 @@ using namespace inflight;
 namespace {
 
 using slot = resend_queue::slot;
-
-packet_id id(unsigned n) { return packet_id{static_cast<std::uint16_t>(n)}; }
 
 std::vector<unsigned> ids(resend_queue& queue, stage at, qos level = qos::at_least_once) {
     std::vector<unsigned> out;

@@ -8,25 +8,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
-
 template <property_id Id>
 connack limit(std::uint32_t value) {
     static properties<packet_type::connack> props;
     props.clear();
     props.set<Id>(value);
     return {.props = props};
-}
-
-connack receive_maximum(std::uint16_t count) { return limit<property_id::receive_maximum>(count); }
-
-std::string publish_1(const std::string& topic, int mid, bool dup = false) {
-    return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" +
-           std::to_string(mid) + " payload='' (0 bytes)";
-}
-std::string publish_2(const std::string& topic, int mid, bool dup = false) {
-    return std::string("PUBLISH qos=2 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" +
-           std::to_string(mid) + " payload='' (0 bytes)";
 }
 
 session_options timeout(std::chrono::milliseconds time) {

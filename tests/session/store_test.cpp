@@ -11,8 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
-
 // Outlives the session, as a file does.
 struct disk {
     struct record {
@@ -57,11 +55,6 @@ private:
 static_assert(session_store<disk_store>);
 
 using durable_peer = scripted_peer<disk_store>;
-
-std::string publish_1(const std::string& topic, int mid, bool dup = false) {
-    return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" +
-           std::to_string(mid) + " payload='' (0 bytes)";
-}
 
 } // namespace
 

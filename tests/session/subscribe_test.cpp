@@ -16,13 +16,6 @@ unsuback gone(unsigned number, inflight::protocol_version version) {
     return {.id = id(number), .reasons = version == v5 ? std::vector{reason_code::success} : std::vector<reason_code>{}};
 }
 
-connack with(auto&& set) {
-    static properties<packet_type::connack> props; // Borrowed by the packet until the next call.
-    props.clear();
-    set(props);
-    return {.props = props};
-}
-
 bool starts(const trace& lines, std::size_t i, std::string_view text) { return i < lines.size() && lines[i].starts_with(text); }
 
 } // namespace

@@ -11,8 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto qos_0 = qos::at_most_once, qos_1 = qos::at_least_once, qos_2 = qos::exactly_once;
-
 connack allowing(std::uint16_t aliases, std::uint32_t maximum_packet_size = 0) {
     static properties<packet_type::connack> props; // Borrowed by the packet until the next call.
     props.clear();

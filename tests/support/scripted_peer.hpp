@@ -8,17 +8,14 @@
 //     CHECK(p.gets(puback{.id = id(1)}) == trace{"published 1: success"});
 #pragma once
 
+#include "short_names.hpp"
+
 #include <inflight/session.hpp>
 
 #include <memory>
 #include <stdexcept>
 
 using trace = std::vector<std::string>;
-
-inline constexpr auto v3 = inflight::protocol_version::v3_1_1;
-inline constexpr auto v5 = inflight::protocol_version::v5;
-
-constexpr inflight::packet_id id(unsigned number) { return inflight::packet_id{static_cast<std::uint16_t>(number)}; }
 
 inline std::string words(inflight::errc error) { return std::string(inflight::row(error).text); }
 
@@ -68,6 +65,30 @@ inline inflight::session_options kept_session() {
     inflight::session_options options = test_options();
     options.keep_session = true;
     return options;
+}
+
+/// A CONNACK with the properties that `set` sets, which it borrows until the next call.
+inline inflight::connack with(auto&& set) {
+    static inflight::properties<inflight::packet_type::connack> props;
+    props.clear();
+    set(props);
+    return {.props = props};
+}
+inline inflight::connack receive_maximum(std::uint16_t count) {
+    return with([=](auto& props) { props.template set<inflight::property_id::receive_maximum>(count); });
+}
+inline inflight::connack maximum_packet_size(std::uint32_t size) {
+    return with([=](auto& props) { props.template set<inflight::property_id::maximum_packet_size>(size); });
+}
+
+// A PUBLISH without a payload, printed.
+inline std::string publish_1(const std::string& topic, int mid, bool dup = false) {
+    return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" + std::to_string(mid) +
+           " payload='' (0 bytes)";
+}
+inline std::string publish_2(const std::string& topic, int mid, bool dup = false) {
+    return std::string("PUBLISH qos=2 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" + std::to_string(mid) +
+           " payload='' (0 bytes)";
 }
 
 template <inflight::session_store Store = inflight::memory_store>
