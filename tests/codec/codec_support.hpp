@@ -32,6 +32,8 @@ inline constexpr auto v3 = protocol_version::v3_1_1;
 inline constexpr auto v5 = protocol_version::v5;
 inline constexpr std::array versions{v3, v5};
 
+using rc = reason_code;
+
 /// The encoded packet as hex text, or "refused: " and why.
 template <class Packet>
 std::string encoded(const Packet& p, protocol_version version) {

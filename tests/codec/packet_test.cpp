@@ -136,7 +136,6 @@ TEST_CASE("codec: SUBSCRIBE has the standard's bytes", "[codec][v5:MQTT-3.8.1-1]
 }
 
 TEST_CASE("codec: SUBACK has the standard's bytes and one code for each filter, in their order", "[codec][v5:MQTT-3.8.4-7]") {
-    using rc = reason_code;
     golden(suback{.id = packet_id{10}, .reasons = {rc::granted_qos_1, rc::unspecified_error, rc::success, rc::granted_qos_2}}, v3,
            "90 06 00 0A 01 80 00 02");
     golden(suback{.id = packet_id{10},

@@ -5,7 +5,6 @@
 #include <cctype>
 
 using namespace codec_test;
-using rc = reason_code;
 
 namespace {
 

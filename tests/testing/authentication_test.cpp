@@ -10,8 +10,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto ask = reason_code::continue_authentication;
-constexpr auto again = reason_code::re_authenticate;
+constexpr auto go_on = reason_code::continue_authentication;
+constexpr auto re_authenticate = reason_code::re_authenticate;
 
 /// Method "M": asks until it is told "done", and is content then; refuses "no". Says how many words it has had.
 server_options knowing_m() {
@@ -21,7 +21,7 @@ server_options knowing_m() {
         return [n = 0](std::string_view data) mutable -> authentication_answer {
             ++n;
             if (data == "no") return {reason_code::not_authorized};
-            return {data == "done" ? reason_code::success : ask, std::to_string(n)};
+            return {data == "done" ? reason_code::success : go_on, std::to_string(n)};
         };
     };
     return o;
@@ -55,8 +55,8 @@ TEST_CASE("server: a method it knows goes through as many steps as it wants, the
     peer& p = w.open();
     CHECK(p.says(with_method("")) == asked);
     CHECK_FALSE(w.server.session("b"));
-    CHECK(p.says(says_auth(ask, "x")) == asked);
-    CHECK(p.says(says_auth(ask, "done")) == accepted);
+    CHECK(p.says(says_auth(go_on, "x")) == asked);
+    CHECK(p.says(says_auth(go_on, "done")) == accepted);
     CHECK(w.server.session("a")->is_connected);
     CHECK(p.says(pingreq{}) == trace{"PINGRESP"});
 }
@@ -73,11 +73,11 @@ TEST_CASE("server: a method refuses at any step, and the client is told why", "[
     CHECK(w.open().says(with_method("no")) == refused);
     peer& p = w.open();
     (void)p.says(with_method(""));
-    CHECK(p.says(says_auth(ask, "no")) == refused);
+    CHECK(p.says(says_auth(go_on, "no")) == refused);
     CHECK(w.server.sessions().empty());
     peer& q = w.open();
     (void)q.says(with_method("done"));
-    CHECK(q.says(says_auth(again, "no")) == trace{"DISCONNECT reason='not authorized' (135)", "(closed)"});
+    CHECK(q.says(says_auth(re_authenticate, "no")) == trace{"DISCONNECT reason='not authorized' (135)", "(closed)"});
 }
 
 TEST_CASE("server: who is known may still be unwelcome", "[testing]") {
@@ -88,23 +88,23 @@ TEST_CASE("server: who is known may still be unwelcome", "[testing]") {
     world w(o);
     peer& p = w.open();
     (void)p.says(with_method(""));
-    CHECK(p.says(says_auth(ask, "done")) == trace{"CONNACK reason='banned' (138)", "(closed)"});
+    CHECK(p.says(says_auth(go_on, "done")) == trace{"CONNACK reason='banned' (138)", "(closed)"});
 }
 
 TEST_CASE("server: a client authenticates anew while its messages go on", "[testing]") {
     world w(knowing_m());
     peer& p = w.open();
     (void)p.says(with_method("done"));
-    CHECK(p.says(says_auth(again, "")) == asked);
+    CHECK(p.says(says_auth(re_authenticate, "")) == asked);
     CHECK(p.says(pingreq{}) == trace{"PINGRESP"});
-    CHECK(p.says(says_auth(ask, "done")) == trace{"AUTH authentication_method='M' authentication_data=***"});
-    CHECK(p.says(says_auth(again, "done")) == trace{"AUTH authentication_method='M' authentication_data=***"});
+    CHECK(p.says(says_auth(go_on, "done")) == trace{"AUTH authentication_method='M' authentication_data=***"});
+    CHECK(p.says(says_auth(re_authenticate, "done")) == trace{"AUTH authentication_method='M' authentication_data=***"});
 }
 
 TEST_CASE("server: AUTH out of turn or of another method, and anything else before CONNACK, is an error", "[testing]") {
     const trace refused{"CONNACK reason='protocol error' (130)", "(closed)"};
     const int which = GENERATE(0, 1, 2);
-    const auth bad = which == 0 ? says_auth(again, "") : says_auth(ask, "", which == 1 ? "" : "N");
+    const auth bad = which == 0 ? says_auth(re_authenticate, "") : says_auth(go_on, "", which == 1 ? "" : "N");
     world w(knowing_m());
     peer& before = w.open();
     (void)before.says(with_method(""));
@@ -118,13 +118,13 @@ TEST_CASE("server: AUTH out of turn or of another method, and anything else befo
 
     peer& connected = w.open();
     (void)connected.says(with_method("done"));
-    CHECK(connected.says(says_auth(ask, "")) == broken); // It has not begun.
+    CHECK(connected.says(says_auth(go_on, "")) == broken); // It has not begun.
     peer& twice = w.open();
     (void)twice.says(with_method("done"));
-    (void)twice.says(says_auth(again, ""));
-    CHECK(twice.says(says_auth(again, "")) == broken);
+    (void)twice.says(says_auth(re_authenticate, ""));
+    CHECK(twice.says(says_auth(re_authenticate, "")) == broken);
     peer& without = w.connect("b");
-    CHECK(without.says(says_auth(again, "")) == broken);
+    CHECK(without.says(says_auth(re_authenticate, "")) == broken);
 }
 
 TEST_CASE("server: an exchange that does not end is ended", "[testing]") {
@@ -134,7 +134,7 @@ TEST_CASE("server: an exchange that does not end is ended", "[testing]") {
     peer& p = w.open();
     (void)p.says(with_method(""));
     w.wait(4s);
-    CHECK(p.says(says_auth(ask, "x")) == asked);
+    CHECK(p.says(says_auth(go_on, "x")) == asked);
     w.wait(1s);
     CHECK(p.gets() == trace{"(closed)"});
 }

@@ -5,6 +5,8 @@
 //     CHECK(a.says(pingreq{}) == trace{"PINGRESP"});
 #pragma once
 
+#include "support/short_names.hpp"
+
 #include <inflight/codec/any_packet.hpp>
 #include <inflight/testing/server.hpp>
 
@@ -12,13 +14,6 @@
 #include <stdexcept>
 
 using trace = std::vector<std::string>;
-
-inline constexpr auto v3 = inflight::protocol_version::v3_1_1;
-inline constexpr auto v5 = inflight::protocol_version::v5;
-inline constexpr auto qos_0 = inflight::qos::at_most_once, qos_1 = inflight::qos::at_least_once,
-                      qos_2 = inflight::qos::exactly_once;
-
-constexpr inflight::packet_id id(unsigned number) { return inflight::packet_id{static_cast<std::uint16_t>(number)}; }
 
 /// The properties that `set` sets, until the next call.
 template <inflight::packet_type Where, class Set>

@@ -10,18 +10,18 @@ namespace {
 
 progress read(http_head& head, std::string_view bytes) { return head.read(bytes); }
 
-const std::string answer =
+const std::string upgraded =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\ncONNECTION:keep-alive , \tUpgrade\t\r\nEmpty:\r\n\r\n";
 
 } // namespace
 
 TEST_CASE("http_head: wherever the head is cut it is the same, and what is behind it stays", "[transport]") {
-    const std::string bytes = answer + "behind";
-    for (std::size_t cut = 0; cut <= answer.size(); ++cut) {
+    const std::string bytes = upgraded + "behind";
+    for (std::size_t cut = 0; cut <= upgraded.size(); ++cut) {
         CAPTURE(cut);
         http_head head;
         std::string_view first = std::string_view(bytes).substr(0, cut), rest = std::string_view(bytes).substr(cut);
-        if (cut == answer.size()) {
+        if (cut == upgraded.size()) {
             rest = bytes; // In one piece.
         } else {
             REQUIRE(head.read(first) == progress::incomplete);
@@ -36,13 +36,14 @@ TEST_CASE("http_head: wherever the head is cut it is the same, and what is behin
 
 TEST_CASE("http_head: a byte at a time it is complete with its last one", "[transport]") {
     http_head head;
-    for (std::size_t i = 0; i != answer.size(); ++i)
-        REQUIRE(read(head, std::string_view(answer).substr(i, 1)) == (i + 1 == answer.size() ? progress::complete : progress::incomplete));
+    for (std::size_t i = 0; i != upgraded.size(); ++i)
+        REQUIRE(read(head, std::string_view(upgraded).substr(i, 1)) ==
+                (i + 1 == upgraded.size() ? progress::complete : progress::incomplete));
 }
 
 TEST_CASE("http_head: names and elements of lists are found whatever their case, values without the blanks around", "[transport]") {
     http_head head;
-    REQUIRE(read(head, answer) == progress::complete);
+    REQUIRE(read(head, upgraded) == progress::complete);
     CHECK(head.value("upgrade") == "websocket");
     CHECK(head.value("Connection") == "keep-alive , \tUpgrade");
     CHECK(head.has_element("connection", "UPGRADE"));

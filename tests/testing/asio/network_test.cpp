@@ -1,6 +1,7 @@
 // Clients over a network in memory, on virtual time.
 #include "support/catch.hpp"
 #include "support/options_for.hpp"
+#include "support/short_names.hpp"
 
 #include <inflight/testing/memory_transport.hpp>
 
@@ -11,9 +12,6 @@ using namespace std::chrono_literals;
 using testing::direction, testing::link_state, testing::memory_client, testing::network;
 
 namespace {
-
-constexpr auto v3 = protocol_version::v3_1_1;
-constexpr auto v5 = protocol_version::v5;
 
 /// What an operation ended with.
 struct outcome {

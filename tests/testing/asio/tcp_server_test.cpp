@@ -1,5 +1,7 @@
 // The server on a real port: what the machine alone cannot show.
 #include "support/catch.hpp"
+#include "support/options_for.hpp"
+#include "support/short_names.hpp"
 #include "support/watched.hpp"
 
 #include <inflight/client.hpp>
@@ -19,16 +21,7 @@ using asio::ip::tcp;
 
 namespace {
 
-constexpr auto v3 = protocol_version::v3_1_1;
-constexpr auto v5 = protocol_version::v5;
 const std::string here = "127.0.0.1";
-
-client_options options_for(std::string id, protocol_version version = v5) {
-    client_options o;
-    o.client_id = std::move(id);
-    o.version = version;
-    return o;
-}
 
 /// A value that another thread provides. The first one counts.
 template <class T>

@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/watched.hpp"
 
 #include <inflight/testing/virtual_clock.hpp>
 
@@ -17,15 +18,13 @@ using inflight::testing::virtual_timer;
 
 namespace {
 
-struct journal {
+struct timer_journal {
     std::vector<std::string> lines{};
     auto waiter(std::string name) {
         return [this, name](std::error_code error) { lines.push_back(error ? name + " cancelled" : name); };
     }
     std::vector<std::string> take() { return std::exchange(lines, {}); }
 };
-
-using trace = std::vector<std::string>;
 
 } // namespace
 
@@ -46,7 +45,7 @@ TEST_CASE("virtual clock: each thread has a time of its own", "[testing]") {
 
 TEST_CASE("virtual timer: completes when the clock reaches its expiry, not a moment earlier", "[testing]") {
     asio::io_context io;
-    journal j;
+    timer_journal j;
     virtual_timer timer(io, 10s);
     timer.async_wait(j.waiter("timer"));
     virtual_clock::advance(10s - 1ns);
@@ -60,7 +59,7 @@ TEST_CASE("virtual timer: completes when the clock reaches its expiry, not a mom
 
 TEST_CASE("virtual timer: those that are due complete in the order of their expiry", "[testing]") {
     asio::io_context io;
-    journal j;
+    timer_journal j;
     virtual_timer a(io, 3s), b(io, 1s), c(io, 2s), d(io, 1s), e(io, 4s);
     a.async_wait(j.waiter("a"));
     b.async_wait(j.waiter("b"));
@@ -74,7 +73,7 @@ TEST_CASE("virtual timer: those that are due complete in the order of their expi
 
 TEST_CASE("virtual timer: a wait for what is past completes at once", "[testing]") {
     asio::io_context io;
-    journal j;
+    timer_journal j;
     virtual_timer timer(io, 0s);
     timer.async_wait(j.waiter("timer"));
     CHECK(j.take().empty());
@@ -84,7 +83,7 @@ TEST_CASE("virtual timer: a wait for what is past completes at once", "[testing]
 
 TEST_CASE("virtual timer: a new expiry, cancel and the destructor cancel what waits", "[testing]") {
     asio::io_context io;
-    journal j;
+    timer_journal j;
     auto timer = std::make_unique<virtual_timer>(io, 1s);
     timer->async_wait(j.waiter("one"));
     timer->async_wait(j.waiter("two"));
@@ -100,7 +99,7 @@ TEST_CASE("virtual timer: a new expiry, cancel and the destructor cancel what wa
 
 TEST_CASE("virtual timer: a cancellation slot ends its own wait only", "[testing]") {
     asio::io_context io;
-    journal j;
+    timer_journal j;
     asio::cancellation_signal signal;
     virtual_timer timer(io, 1s);
     timer.async_wait(asio::bind_cancellation_slot(signal.slot(), j.waiter("one")));
@@ -116,7 +115,7 @@ TEST_CASE("virtual timer: a cancellation slot ends its own wait only", "[testing
 
 TEST_CASE("virtual timer: a coroutine sleeps for as long as it says", "[testing]") {
     asio::io_context io;
-    journal j;
+    timer_journal j;
     const auto sleep = [&]() -> asio::awaitable<void> {
         virtual_timer timer(io, 1s);
         co_await timer.async_wait(asio::use_awaitable);
@@ -137,7 +136,7 @@ TEST_CASE("virtual timer: a coroutine sleeps for as long as it says", "[testing]
 }
 
 TEST_CASE("virtual timer: what still waits is destroyed with the io_context, and nobody is called", "[testing]") {
-    journal j;
+    timer_journal j;
     std::weak_ptr<int> watched;
     {
         asio::io_context io;
