@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/faulty_proxy.hpp"
 #include "support/mosquitto_process.hpp"
+#include "support/short_names.hpp"
 
 #include <inflight/client.hpp>
 
@@ -15,12 +16,7 @@ using namespace std::chrono_literals;
 
 using direction = faulty_proxy::direction;
 
-inline constexpr auto v3 = protocol_version::v3_1_1;
-inline constexpr auto v5 = protocol_version::v5;
-
 inline std::string_view name_of(protocol_version v) { return v == v5 ? "5.0" : "3.1.1"; }
-
-constexpr packet_id id(unsigned n) { return packet_id{static_cast<std::uint16_t>(n)}; }
 
 inline double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 

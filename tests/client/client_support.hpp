@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/fake_server.hpp"
+#include "support/short_names.hpp"
 #include "support/watched.hpp"
 
 #include <inflight/client.hpp>
@@ -12,11 +13,6 @@
 
 using namespace inflight;
 using namespace std::chrono_literals;
-
-inline constexpr auto v3 = protocol_version::v3_1_1;
-inline constexpr auto v5 = protocol_version::v5;
-
-constexpr packet_id id(unsigned number) { return packet_id{static_cast<std::uint16_t>(number)}; }
 
 inline const std::string here = "127.0.0.1";
 

@@ -27,6 +27,9 @@ struct served {
     auto ask(F&& f) {
         return server->with_server(std::forward<F>(f));
     }
+    std::vector<std::string> trace() {
+        return ask([](testing::server& s) { return std::vector(s.trace().begin(), s.trace().end()); });
+    }
     connection_settings here(std::string id = {}) const {
         client_options o;
         o.client_id = std::move(id);

@@ -12,12 +12,12 @@ struct {
     std::vector<tls_options> made{};
     std::vector<broker> where{};
     std::vector<websocket_options> websocket{};
-} asked;
+} asked_for;
 
 struct toy_tls final : detail::tls_layer_maker {
     std::error_code make(const broker& where, std::unique_ptr<layer>& out, std::string& details) override {
-        asked.where.push_back(where);
-        if (asked.made.back().ca_file == "missing.pem") {
+        asked_for.where.push_back(where);
+        if (asked_for.made.back().ca_file == "missing.pem") {
             details = "missing.pem";
             return std::make_error_code(std::errc::no_such_file_or_directory);
         }
@@ -29,14 +29,14 @@ struct toy_tls final : detail::tls_layer_maker {
 class toys {
 public:
     toys() {
-        asked = {};
+        asked_for = {};
         detail::known_layers.tls = [](const tls_options& o) -> std::unique_ptr<detail::tls_layer_maker> {
-            asked.made.push_back(o);
+            asked_for.made.push_back(o);
             return std::make_unique<toy_tls>();
         };
         detail::known_layers.websocket = [](const broker& where, const websocket_options& o) -> std::unique_ptr<layer> {
-            asked.where.push_back(where);
-            asked.websocket.push_back(o);
+            asked_for.where.push_back(where);
+            asked_for.websocket.push_back(o);
             return std::make_unique<toy_layer>(toy_layer::role::client);
         };
     }
@@ -90,16 +90,16 @@ TEST_CASE("client: after tls_set a host without a scheme means TLS, and an addre
     c.tls_set("ca.pem", "me.pem", "me.key", "secret");
     c.tls_insecure_set(true);
     REQUIRE_FALSE(c.connect("127.0.0.1", s.server->port()));
-    REQUIRE(asked.made.size() == 1);
+    REQUIRE(asked_for.made.size() == 1);
     tls_options wanted{.ca_file = "ca.pem", .certificate_file = "me.pem", .key_file = "me.key", .key_passphrase = "secret"};
     wanted.verify_host_name = false;
-    CHECK((asked.made[0] == wanted));
-    CHECK(asked.where[0].transport == transport_kind::tls);
+    CHECK((asked_for.made[0] == wanted));
+    CHECK(asked_for.where[0].transport == transport_kind::tls);
     CHECK_FALSE(c.disconnect().error);
 
     s.server->set_layers({});
     REQUIRE_FALSE(c.connect("mqtt://" + at(s)));
-    CHECK(asked.where.size() == 1);
+    CHECK(asked_for.where.size() == 1);
 }
 
 TEST_CASE("client: what is set of TLS takes effect with the next connection, and until then one maker serves all", "[client]") {
@@ -115,13 +115,13 @@ TEST_CASE("client: what is set of TLS takes effect with the next connection, and
     REQUIRE_FALSE(c.connect("mqtts://" + at(s)));
     CHECK_FALSE(c.reconnect());
     connects(2);
-    CHECK(asked.made.size() == 1);
-    CHECK(asked.where.size() == 2);
+    CHECK(asked_for.made.size() == 1);
+    CHECK(asked_for.where.size() == 2);
     c.tls_set("other.pem");
     CHECK_FALSE(c.reconnect());
     connects(3);
-    REQUIRE(asked.made.size() == 2);
-    CHECK(asked.made[1].ca_file == "other.pem");
+    REQUIRE(asked_for.made.size() == 2);
+    CHECK(asked_for.made[1].ca_file == "other.pem");
 }
 
 TEST_CASE("client: ws_set_options says headers, and the path of addresses that have none", "[client]") {
@@ -136,12 +136,12 @@ TEST_CASE("client: ws_set_options says headers, and the path of addresses that h
     CHECK_FALSE(c.disconnect().error);
     c.ws_set_options(websocket_options{.max_frame_size = 9});
     REQUIRE_FALSE(c.connect("ws://" + at(s)));
-    REQUIRE(asked.where.size() == 3);
-    CHECK(*asked.where[0].path == "/here");
-    CHECK(*asked.where[1].path == "/there");
-    CHECK_FALSE(asked.where[2].path.is_set());
-    CHECK(asked.websocket[0].headers.at(0).second == "Bearer x");
-    CHECK(asked.websocket[2].max_frame_size == 9);
+    REQUIRE(asked_for.where.size() == 3);
+    CHECK(*asked_for.where[0].path == "/here");
+    CHECK(*asked_for.where[1].path == "/there");
+    CHECK_FALSE(asked_for.where[2].path.is_set());
+    CHECK(asked_for.websocket[0].headers.at(0).second == "Bearer x");
+    CHECK(asked_for.websocket[2].max_frame_size == 9);
 }
 
 TEST_CASE("client: connect_details says more of the error of the latest connect", "[client]") {

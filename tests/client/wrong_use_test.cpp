@@ -1,31 +1,9 @@
 // What a client is asked for by mistake.
 #include "support/wrong_use.hpp"
 
-#include "client_support.hpp"
-
-#include <inflight/testing/tcp_server.hpp>
+#include "client/served.hpp"
 
 namespace {
-
-// The test kit's server, on a thread of its own.
-class served {
-public:
-    explicit served(testing::server_options limits = {}) : server_(io_, std::move(limits)), thread_([this] { io_.run(); }) {}
-    ~served() {
-        server_.stop();
-        io_.stop();
-        thread_.join();
-    }
-    std::uint16_t port() const { return server_.local_endpoint().port(); }
-    std::vector<std::string> trace() {
-        return server_.with_server([](testing::server& s) { return std::vector(s.trace().begin(), s.trace().end()); });
-    }
-
-private:
-    asio::io_context io_{1};
-    testing::tcp_server server_;
-    std::thread thread_;
-};
 
 // After which everything before it has arrived.
 void publish_good(client& c) { CHECK_FALSE(c.wait_for_publish(c.publish("a", "good", qos::at_least_once).mid, patience)); }
