@@ -2,6 +2,7 @@
 // and network in memory, on virtual time.
 #include "support/catch.hpp"
 #include "support/options_for.hpp"
+#include "support/short_names.hpp"
 
 #include <inflight/async_client/redirect.hpp>
 #include <inflight/testing/memory_transport.hpp>
@@ -14,11 +15,10 @@ using testing::link_state, testing::memory_client, testing::network;
 
 namespace {
 
-constexpr auto v5 = protocol_version::v5;
 using names = std::vector<std::string>;
 
 /// Servers by their names, and one client.
-struct world {
+struct broker_world {
     network net{};
     client_options options = options_for("c");
     std::optional<memory_client> client{};
@@ -27,7 +27,7 @@ struct world {
     int calls = 0, published = 0;
     names steps{};
 
-    explicit world(const names& servers) {
+    explicit broker_world(const names& servers) {
         options.brokers.clear();
         for (const std::string& name : servers) {
             net.add_server(name);
@@ -120,7 +120,7 @@ TEST_CASE("brokers: those that a broker refers to are reached as it is itself, w
 }
 
 TEST_CASE("brokers: they are tried in turn, and from the beginning again", "[async_client]") {
-    world w({"a", "b", "c"});
+    broker_world w({"a", "b", "c"});
     for (const std::string name : {"a", "b", "c"}) w.lose(name);
     w.connect();
     w.net.run_for(20s);
@@ -138,7 +138,7 @@ TEST_CASE("brokers: they are tried in turn, and from the beginning again", "[asy
 TEST_CASE("brokers: in random order clients differ, and each tries all before it tries one again", "[async_client]") {
     std::set<names> orders;
     for (std::uint64_t seed = 1; seed != 30; ++seed) {
-        world w({"a", "b", "c"});
+        broker_world w({"a", "b", "c"});
         w.options.order = broker_order::random;
         w.options.seed = seed * 0x9E37'79B9; // Far apart, as those that are drawn.
         for (const std::string name : {"a", "b", "c"}) w.lose(name);
@@ -160,7 +160,7 @@ TEST_CASE("brokers: another broker begins the session anew and gets what is not 
           "[async_client][v5:MQTT-3.1.2-4]") {
     const bool shared = GENERATE(false, true), kept = GENERATE(false, true);
     CAPTURE(shared, kept);
-    world w({"a", "b"});
+    broker_world w({"a", "b"});
     w.options.brokers_share_sessions = shared;
     if (kept) w.options.keep_session_for(1h);
     w.server("a").faults().lose(testing::direction::to_client, packet_type::puback);
@@ -179,7 +179,7 @@ TEST_CASE("brokers: another broker begins the session anew and gets what is not 
 TEST_CASE("brokers: back at the broker that has the session it is resumed, unless another one has answered meanwhile",
           "[async_client]") {
     const bool other_answers = GENERATE(false, true);
-    world w({"a", "b"});
+    broker_world w({"a", "b"});
     if (!other_answers) w.lose("b");
     w.connect();
     REQUIRE(w.wait());
@@ -192,7 +192,7 @@ TEST_CASE("brokers: back at the broker that has the session it is resumed, unles
 }
 
 TEST_CASE("brokers: another broker may speak another version, and the first one's is remembered", "[async_client]") {
-    world w({"a", "b"});
+    broker_world w({"a", "b"});
     w.options.version.reset();
     testing::server_options old;
     old.v5 = false;
@@ -210,7 +210,7 @@ TEST_CASE("brokers: another broker may speak another version, and the first one'
 
 TEST_CASE("brokers: while it drains a client may change to another broker, and nothing is left over", "[async_client]") {
     const bool has_other = GENERATE(true, false);
-    world w({"a", "b"});
+    broker_world w({"a", "b"});
     if (!has_other) w.lose("b");
     w.options.drain_timeout = 5s;
     w.connect();
@@ -241,7 +241,7 @@ TEST_CASE("brokers: while it drains a client may change to another broker, and n
 
 TEST_CASE("async_client: with retry_first_connection off each broker is tried once, at once", "[async_client]") {
     const bool has_one = GENERATE(true, false);
-    world w({"a", "b", "c"});
+    broker_world w({"a", "b", "c"});
     w.options.retry_first_connection = false;
     w.net.set_link("a", link_state::down);
     w.net.set_link("b", link_state::down);
@@ -257,7 +257,7 @@ TEST_CASE("async_client: with retry_first_connection off each broker is tried on
 // Redirections.
 
 TEST_CASE("redirect: by default none is followed, and the broker's code and reference are told", "[async_client][v5:U5-28]") {
-    world w({"a"});
+    broker_world w({"a"});
     w.net.add_server("b");
     w.refers("a", "b");
     w.options.retry_first_connection = false;
@@ -274,7 +274,7 @@ TEST_CASE("redirect: a reference in CONNACK or DISCONNECT is followed at once, f
     const bool in_connack = GENERATE(true, false), for_good = GENERATE(true, false);
     CAPTURE(in_connack, for_good);
     const auto why = for_good ? reason_code::server_moved : reason_code::use_another_server;
-    world w({"a"});
+    broker_world w({"a"});
     w.net.add_server("b");
     w.net.add_server("c");
     w.refers("a", "down.example b:1883 c");
@@ -302,7 +302,7 @@ TEST_CASE("redirect: a reference in CONNACK or DISCONNECT is followed at once, f
 }
 
 TEST_CASE("redirect: what is not acknowledged goes to the other server", "[async_client]") {
-    world w({"a"});
+    broker_world w({"a"});
     w.net.add_server("b");
     w.refers("a", "b");
     w.options.max_redirects = 3;
@@ -320,7 +320,7 @@ TEST_CASE("redirect: servers that refer to one another are left after so many re
           "[async_client]") {
     const bool gives_up = GENERATE(true, false), after_connack = GENERATE(true, false);
     CAPTURE(gives_up, after_connack);
-    world w({"a"});
+    broker_world w({"a"});
     w.net.add_server("b");
     w.refers("a", "b");
     w.refers("b", "a");
@@ -359,7 +359,7 @@ TEST_CASE("redirect: servers that refer to one another are left after so many re
 
 TEST_CASE("redirect: a reference that cannot be read is an error of its own, and the list goes on", "[async_client]") {
     const bool gives_up = GENERATE(true, false);
-    world w(gives_up ? names{"a"} : names{"a", "b"});
+    broker_world w(gives_up ? names{"a"} : names{"a", "b"});
     w.refers("a", GENERATE("", "a:", "http://b"));
     w.options.max_redirects = 1;
     w.options.retry_first_connection = !gives_up;
@@ -377,7 +377,7 @@ TEST_CASE("redirect: a reference that cannot be read is an error of its own, and
 
 TEST_CASE("redirect: accept_redirect is asked about each server, and where it says no nothing is sent", "[async_client]") {
     const bool accepts = GENERATE(true, false);
-    world w({"a"});
+    broker_world w({"a"});
     w.net.add_server("b");
     w.net.add_server("c");
     w.refers("a", "b:1 c:2");
@@ -399,7 +399,7 @@ TEST_CASE("redirect: accept_redirect is asked about each server, and where it sa
 }
 
 TEST_CASE("redirect: when it drains, and the last answer was there, a client stays away", "[async_client]") {
-    world w({"a"});
+    broker_world w({"a"});
     w.net.add_server("b");
     w.refers("a", "b");
     w.options.max_redirects = 1;
@@ -412,7 +412,7 @@ TEST_CASE("redirect: when it drains, and the last answer was there, a client sta
 }
 
 TEST_CASE("connection events: they tell each step, in order, with what went wrong", "[async_client]") {
-    world w({"a", "b"});
+    broker_world w({"a", "b"});
     w.lose("a");
     w.server("b").faults().refuse(reason_code::server_busy);
     w.connect();

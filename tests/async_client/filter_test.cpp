@@ -12,12 +12,12 @@ using names = std::vector<std::string>;
 using testing::memory_client;
 
 /// A server, one client that has subscribed to everything, and what was made of its messages.
-struct world {
+struct filter_world {
     testing::network net;
     std::unique_ptr<memory_client> client;
     names got{};
 
-    explicit world(protocol_version version = v5, client_options o = {}) {
+    explicit filter_world(protocol_version version = v5, client_options o = {}) {
         o.client_id = "c";
         o.version = version;
         o.seed = 1;
@@ -63,7 +63,7 @@ std::string text(const outcome<received_message>& o) {
 
 TEST_CASE("async_client: a message goes to the handlers of all filters that match, and only what none matches to on_message",
           "[async_client]") {
-    world w(GENERATE(v5, v3));
+    filter_world w(GENERATE(v5, v3));
     const auto level = GENERATE(qos::at_most_once, qos::at_least_once, qos::exactly_once);
     CHECK_FALSE(w.client->on_message("sensor/+/t", w.noting("plus")));
     CHECK_FALSE(w.client->on_message("sensor/#", w.noting("rest")));
@@ -88,7 +88,7 @@ TEST_CASE("async_client: a message goes to the handlers of all filters that matc
 }
 
 TEST_CASE("async_client: a filter that is not valid has neither handler nor stream", "[async_client]") {
-    world w;
+    filter_world w;
     CHECK(w.client->on_message("a/#/b", w.noting("x")) == errc::filter_invalid);
     CHECK(w.client->on_message("", w.noting("x")) == errc::filter_empty);
     CHECK_FALSE(w.client->stream("a+"));
@@ -100,7 +100,7 @@ TEST_CASE("async_client: a filter that is not valid has neither handler nor stre
 }
 
 TEST_CASE("async_client: what came before a handler or a stream goes to it, in order, and the rest stays where it was", "[async_client]") {
-    world w;
+    filter_world w;
     for (const std::string_view payload : {"1", "2", "3"}) {
         w.publish("a", payload);
         w.publish("b", payload);
@@ -116,7 +116,7 @@ TEST_CASE("async_client: what came before a handler or a stream goes to it, in o
 }
 
 TEST_CASE("async_client: a stream acknowledges a message when it is asked for the next one", "[async_client]") {
-    world w(GENERATE(v5, v3));
+    filter_world w(GENERATE(v5, v3));
     const auto level = GENERATE(qos::at_least_once, qos::exactly_once);
     auto stream = w.client->stream("a/#");
     w.publish("a/1", "1", level);
@@ -138,7 +138,7 @@ TEST_CASE("async_client: a stream acknowledges a message when it is asked for th
 }
 
 TEST_CASE("async_client: a message of several streams and handlers is acknowledged when all have had it", "[async_client]") {
-    world w(GENERATE(v5, v3));
+    filter_world w(GENERATE(v5, v3));
     const auto level = GENERATE(qos::at_least_once, qos::exactly_once);
     auto one = w.client->stream("a/#"), same = w.client->stream("a/#"), other = w.client->stream("a/1");
     (void)w.client->on_message("a/+", w.noting("handler"));
@@ -155,7 +155,7 @@ TEST_CASE("async_client: a message of several streams and handlers is acknowledg
 
 TEST_CASE("async_client: what a stream has not given to anyone goes to others when it is closed, or to async_receive",
           "[async_client]") {
-    world w;
+    filter_world w;
     const auto level = GENERATE(qos::at_most_once, qos::at_least_once);
     auto wide = w.client->stream("a/#");
     {
@@ -182,7 +182,7 @@ TEST_CASE("async_client: what a stream has not given to anyone goes to others wh
 
 TEST_CASE("async_client: a stream that an exception destroys does not acknowledge what it has handed out, others do",
           "[async_client]") {
-    world w;
+    filter_world w;
     const bool throws = GENERATE(true, false);
     w.publish("a", "1");
     const auto work = [&]() -> asio::awaitable<void> {
@@ -201,7 +201,7 @@ TEST_CASE("async_client: a stream that an exception destroys does not acknowledg
 
 TEST_CASE("async_client: a handler that throws leaves its message unacknowledged, what waited behind it comes all the same",
           "[async_client]") {
-    world w;
+    filter_world w;
     for (const std::string_view payload : {"1", "2", "3"}) w.publish("a", payload);
     (void)w.client->on_message("a", [&](const received_view& m) {
         w.got.emplace_back(m.payload);
@@ -214,7 +214,7 @@ TEST_CASE("async_client: a handler that throws leaves its message unacknowledged
 }
 
 TEST_CASE("async_client: a full stream drops QoS 0 and counts, others get theirs", "[async_client]") {
-    world w;
+    filter_world w;
     auto small = w.client->stream("a", {.max_messages = 2}), by_bytes = w.client->stream("b", {.max_bytes = 8});
     for (const std::string_view payload : {"1", "2", "3", "4"}) {
         w.publish("a", payload, qos::at_most_once);
@@ -233,7 +233,7 @@ TEST_CASE("async_client: a full stream drops QoS 0 and counts, others get theirs
 }
 
 TEST_CASE("async_client: in 3.1.1 a full stream pauses the reading until it is read, and loses nothing", "[async_client]") {
-    world w(v3);
+    filter_world w(v3);
     auto small = w.client->stream("a", {.max_messages = 2});
     for (int i = 0; i != 6; ++i) w.publish(i % 2 == 0 ? "a" : "b", std::to_string(i), qos::at_most_once);
     CHECK(small.size() == 2);
@@ -257,7 +257,7 @@ TEST_CASE("async_client: in 3.1.1 a full stream pauses the reading until it is r
 }
 
 TEST_CASE("async_client: a resumed session delivers again what waits in streams, and they get it once", "[async_client]") {
-    world w;
+    filter_world w;
     auto stream = w.client->stream("a");
     for (const std::string_view payload : {"1", "2"}) w.publish("a", payload, qos::at_least_once);
     w.publish("a", "3", qos::exactly_once);
@@ -271,7 +271,7 @@ TEST_CASE("async_client: a resumed session delivers again what waits in streams,
 }
 
 TEST_CASE("async_client: ten thousand filters, each with a handler and a stream, get their own messages", "[async_client]") {
-    world w(GENERATE(v5, v3));
+    filter_world w(GENERATE(v5, v3));
     constexpr std::size_t count = 10'000;
     std::vector<int> calls(count);
     std::vector<message_stream> streams;
@@ -377,7 +377,7 @@ TEST_CASE("async_client: a stream with a Subscription Identifier gets what comes
 
 TEST_CASE("async_client: cancelling a stream's operation takes no message; its end, and the client's, end all operations",
           "[async_client]") {
-    world w;
+    filter_world w;
     auto stream = w.client->stream("a");
     asio::cancellation_signal signal;
     outcome<received_message> cancelled, waits;
@@ -403,7 +403,7 @@ TEST_CASE("async_client: cancelling a stream's operation takes no message; its e
 }
 
 TEST_CASE("async_client: disconnecting acknowledges what streams have handed out, and ends their operations", "[async_client]") {
-    world w;
+    filter_world w;
     auto stream = w.client->stream("a");
     w.publish("a", "1");
     CHECK(text(w.receive(stream)) == "1");
@@ -418,7 +418,7 @@ TEST_CASE("async_client: disconnecting acknowledges what streams have handed out
 TEST_CASE("async_client: with manual_ack a stream's messages are acknowledged by their handles only", "[async_client]") {
     client_options o;
     o.manual_ack = true;
-    world w(v5, o);
+    filter_world w(v5, o);
     auto stream = w.client->stream("a");
     w.publish("a", "1");
     const auto first = w.receive(stream);
@@ -430,7 +430,7 @@ TEST_CASE("async_client: with manual_ack a stream's messages are acknowledged by
 }
 
 TEST_CASE("async_client: a filter's handler may replace handlers, close streams, and destroy the client", "[async_client]") {
-    world w;
+    filter_world w;
     auto stream = w.client->stream("a");
     const bool waited = GENERATE(false, true);
     if (waited)
@@ -452,7 +452,7 @@ TEST_CASE("async_client: a filter's handler may replace handlers, close streams,
 }
 
 TEST_CASE("async_client: a handler that destroys the client gets nothing more of what had waited for it", "[async_client]") {
-    world w;
+    filter_world w;
     for (const std::string_view payload : {"1", "2"}) w.publish("b", payload);
     w.client->on_message([&](const received_view& m) {
         w.got.emplace_back(m.payload);

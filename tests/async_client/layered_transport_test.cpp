@@ -149,7 +149,7 @@ struct toy_transport {
     }
 };
 
-const std::string farewell = "\xFF\xFF", a_ping("\0\0", 2), a_pong = "\xFF\xFE", bad = "\xFF\x01";
+const std::string farewell = "\xFF\xFF", a_ping("\0\0", 2), a_pong = "\xFF\xFE", a_bad_frame = "\xFF\x01";
 const std::error_code bad_message = std::make_error_code(std::errc::bad_message);
 const std::error_code aborted = std::make_error_code(std::errc::connection_aborted);
 
@@ -272,7 +272,7 @@ TEST_CASE("layered_transport: what comes is the same however it is cut, byte by 
 TEST_CASE("layered_transport: bytes in front of an error are delivered first, and the error next", "[async_client]") {
     toy_transport x;
     x.open();
-    x.read_all(x.frame("last words") + bad);
+    x.read_all(x.frame("last words") + a_bad_frame);
     CHECK(x.plain == "last words");
     CHECK(x.read_end == bad_message);
     CHECK(x.t->details() == "a frame of 65281");

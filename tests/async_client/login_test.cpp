@@ -1,5 +1,6 @@
 // Who the client is: credentials that are asked for, and enhanced authentication, against the test kit's server.
 #include "support/catch.hpp"
+#include "support/watched.hpp"
 
 #include <inflight/testing/memory_transport.hpp>
 
@@ -13,12 +14,10 @@ using testing::authentication_answer, testing::memory_client, testing::network, 
 
 namespace {
 
-using trace = std::vector<std::string>;
-
 const std::error_code no_ticket = std::make_error_code(std::errc::permission_denied);
 
 template <class Result>
-struct outcome {
+struct login_outcome {
     int calls = 0;
     std::error_code error{};
     Result result{};
@@ -64,7 +63,7 @@ private:
     notes& notes_;
 };
 
-client_options options_for(notes& n) {
+client_options options_with(notes& n) {
     client_options o;
     o.client_id = "c";
     o.seed = 1;
@@ -88,17 +87,17 @@ server_options knowing_m() {
 }
 
 /// What its server and client agree on.
-const std::vector<std::pair<std::error_code, std::string>> good{{{}, "one"}, {{}, "two"}, {{}, ""}};
+const std::vector<std::pair<std::error_code, std::string>> good_script{{{}, "one"}, {{}, "two"}, {{}, ""}};
 const trace all_steps{"begin", "next '1'", "finish '2'"};
 
-struct world {
+struct login_world {
     notes n{};
     trace heard{};
     connection_step before{};
     network net;
-    client_options options = options_for(n);
+    client_options options = options_with(n);
 
-    explicit world(server_options o = knowing_m()) : net(std::move(o)) {
+    explicit login_world(server_options o = knowing_m()) : net(std::move(o)) {
         options.on_connected = [this](const connect_result&) { heard.push_back("connected"); };
         options.on_disconnected = [this](const disconnect_result& r) { heard.push_back("disconnected: " + r.error.message()); };
         options.on_connection_event = [this](const connection_event& e) {
@@ -108,14 +107,14 @@ struct world {
         };
     }
 
-    outcome<connect_result> connected(memory_client& client) {
-        outcome<connect_result> o;
+    login_outcome<connect_result> connected(memory_client& client) {
+        login_outcome<connect_result> o;
         client.async_connect(o.handler());
         net.run_until([&] { return o.calls == 1; }, 1h);
         return o;
     }
     void connect(memory_client& client) {
-        n.script = good;
+        n.script = good_script;
         REQUIRE_FALSE(connected(client).error);
         n.asked.clear();
         n.script.clear();
@@ -128,8 +127,8 @@ struct world {
 
 TEST_CASE("async_client: an authenticator and the broker speak until both are content",
           "[async_client][v5:MQTT-4.12.0-3][v5:MQTT-4.12.0-5]") {
-    world w;
-    w.n.script = good;
+    login_world w;
+    w.n.script = good_script;
     memory_client client(w.net.context(), w.options);
     const auto o = w.connected(client);
     CHECK_FALSE(o.error);
@@ -141,16 +140,16 @@ TEST_CASE("async_client: an authenticator and the broker speak until both are co
 }
 
 TEST_CASE("async_client: each step of an authenticator may take its time, and answer from any thread", "[async_client]") {
-    world w;
+    login_world w;
     memory_client client(w.net.context(), w.options);
-    outcome<connect_result> o;
+    login_outcome<connect_result> o;
     client.async_connect(o.handler());
-    for (std::size_t i = 0; i != good.size(); ++i) {
+    for (std::size_t i = 0; i != good_script.size(); ++i) {
         w.net.run_for(1s);
         CHECK(o.calls == 0);
         REQUIRE(w.n.asked.size() == i + 1);
         CHECK(w.net.server().counters().connections == (i == 0 ? 0 : 1)); // No broker waits for the first words.
-        std::thread([&] { w.n.answer({}, good[i].second); }).join();
+        std::thread([&] { w.n.answer({}, good_script[i].second); }).join();
     }
     w.net.run_ready();
     CHECK(o.calls == 1);
@@ -159,10 +158,10 @@ TEST_CASE("async_client: each step of an authenticator may take its time, and an
 }
 
 TEST_CASE("async_client: until the broker is believed it gets no message", "[async_client]") {
-    world w;
-    w.n.script = {good[0], good[1]};
+    login_world w;
+    w.n.script = {good_script[0], good_script[1]};
     memory_client client(w.net.context(), w.options);
-    outcome<connect_result> o;
+    login_outcome<connect_result> o;
     client.async_connect(o.handler());
     client.publish("a", "secret", qos::at_least_once);
     w.net.run_for(1s);
@@ -186,20 +185,20 @@ TEST_CASE("async_client: until the broker is believed it gets no message", "[asy
 }
 
 TEST_CASE("async_client: what a broker sends right behind its CONNACK waits until the broker is believed", "[async_client]") {
-    world w;
+    login_world w;
     w.options.keep_session_for(1h);
     {
         memory_client before(w.net.context(), w.options);
         w.connect(before);
-        outcome<subscribe_ack> subscribed;
+        login_outcome<subscribe_ack> subscribed;
         before.async_subscribe("t", qos::at_least_once, subscribed.handler());
         w.net.run_until([&] { return subscribed.calls == 1; });
     }
     w.net.run_ready();
     (void)w.net.server().publish({"t", "x", qos::at_least_once}, w.net.now());
-    w.n.script = {good[0], good[1]};
+    w.n.script = {good_script[0], good_script[1]};
     memory_client client(w.net.context(), w.options);
-    outcome<received_message> got;
+    login_outcome<received_message> got;
     client.async_receive(got.handler());
     client.async_connect([](auto...) {});
     w.net.run_for(1s);
@@ -213,8 +212,8 @@ TEST_CASE("async_client: what a broker sends right behind its CONNACK waits unti
 TEST_CASE("async_client: an authenticator's error at any step ends the attempt, is reported, and another attempt follows",
           "[async_client]") {
     const std::size_t step = GENERATE(0u, 1u, 2u);
-    world w;
-    w.n.script = good;
+    login_world w;
+    w.n.script = good_script;
     w.n.script[step].first = no_ticket;
     SECTION("the only attempt") {
         w.options.retry_first_connection = false;
@@ -226,13 +225,13 @@ TEST_CASE("async_client: an authenticator's error at any step ends the attempt, 
     }
     SECTION("one of many") {
         memory_client client(w.net.context(), w.options);
-        outcome<connect_result> o;
+        login_outcome<connect_result> o;
         client.async_connect(o.handler());
         w.net.run_until([&] { return w.n.asked.size() == step + 1; });
         const auto failed_at = w.net.now();
         w.net.run_ready();
         CHECK(o.calls == 0);
-        w.n.script = good;
+        w.n.script = good_script;
         w.n.asked.clear();
         w.net.run_until([&] { return o.calls == 1; });
         CHECK_FALSE(o.error);
@@ -247,22 +246,22 @@ TEST_CASE("async_client: an authenticator's error at any step ends the attempt, 
 
 TEST_CASE("async_client: a step that has no answer in time ends the attempt, and a late one is ignored", "[async_client]") {
     const std::size_t step = GENERATE(0u, 1u, 2u);
-    world w;
+    login_world w;
     w.options.retry_first_connection = false;
-    w.n.script.assign(good.begin(), good.begin() + static_cast<long>(step));
+    w.n.script.assign(good_script.begin(), good_script.begin() + static_cast<long>(step));
     memory_client client(w.net.context(), w.options);
     const auto begun = w.net.now();
     const auto o = w.connected(client);
     CHECK(o.error == errc::authentication_timeout);
     CHECK(w.net.now() - begun == w.options.connect_timeout);
-    w.n.answer({}, good[step].second);
+    w.n.answer({}, good_script[step].second);
     w.net.run_for(1min);
     CHECK_FALSE(client.is_connected());
     CHECK(w.heard == trace{"failed: credentials or authentication not ready within the time limit"});
 }
 
 TEST_CASE("async_client: a step that answers twice has answered once", "[async_client]") {
-    world w;
+    login_world w;
     w.options.authentication.make = [&w]() -> std::shared_ptr<authenticator> {
         struct twice : scripted_authenticator {
             using scripted_authenticator::scripted_authenticator;
@@ -274,7 +273,7 @@ TEST_CASE("async_client: a step that answers twice has answered once", "[async_c
         };
         return std::make_shared<twice>(w.n);
     };
-    w.n.script = {good[1], good[2]};
+    w.n.script = {good_script[1], good_script[2]};
     memory_client client(w.net.context(), w.options);
     CHECK_FALSE(w.connected(client).error);
     CHECK(w.n.asked == trace{"next '1'", "finish '2'"});
@@ -282,8 +281,8 @@ TEST_CASE("async_client: a step that answers twice has answered once", "[async_c
 
 TEST_CASE("async_client: a broker that refuses, or knows no such method, says so", "[async_client][v5:MQTT-4.12.0-4]") {
     const bool knows = GENERATE(true, false);
-    world w(knows ? knowing_m() : server_options{});
-    w.n.script = {good[0], {{}, "wrong"}};
+    login_world w(knows ? knowing_m() : server_options{});
+    w.n.script = {good_script[0], {{}, "wrong"}};
     memory_client client(w.net.context(), w.options);
     const auto o = w.connected(client);
     CHECK(o.error == (knows ? reason_code::not_authorized : reason_code::bad_authentication_method));
@@ -294,8 +293,8 @@ TEST_CASE("async_client: a broker that refuses, or knows no such method, says so
 TEST_CASE("async_client: who asks for authentication gets no 3.1.1", "[async_client]") {
     server_options old = knowing_m();
     old.v5 = false;
-    world w(old);
-    w.n.script = good;
+    login_world w(old);
+    w.n.script = good_script;
     SECTION("the broker has nothing else") {
         memory_client client(w.net.context(), w.options);
         const auto o = w.connected(client);
@@ -317,7 +316,7 @@ TEST_CASE("async_client: who asks for authentication gets no 3.1.1", "[async_cli
 }
 
 TEST_CASE("async_client: a method without an authenticator serves as long as the broker does not ask", "[async_client]") {
-    world w;
+    login_world w;
     w.options.authentication = {};
     w.options.retry_first_connection = false;
     SECTION("it asks") {
@@ -332,7 +331,7 @@ TEST_CASE("async_client: a method without an authenticator serves as long as the
         w.options.connect_properties.set<property_id::authentication_method>("M").set<property_id::authentication_data>("token");
         memory_client client(w.net.context(), w.options);
         CHECK_FALSE(w.connected(client).error);
-        outcome<authentication_result> again;
+        login_outcome<authentication_result> again;
         client.async_reauthenticate(again.handler());
         w.net.run_ready();
         CHECK(again.error == errc::no_authentication_method);
@@ -341,9 +340,9 @@ TEST_CASE("async_client: a method without an authenticator serves as long as the
 
 TEST_CASE("async_client: the destruction of a client ends what it has asked", "[async_client]") {
     const std::size_t step = GENERATE(0u, 1u, 2u);
-    world w;
-    w.n.script.assign(good.begin(), good.begin() + static_cast<long>(step));
-    outcome<connect_result> o;
+    login_world w;
+    w.n.script.assign(good_script.begin(), good_script.begin() + static_cast<long>(step));
+    login_outcome<connect_result> o;
     {
         memory_client client(w.net.context(), w.options);
         client.async_connect(o.handler());
@@ -359,18 +358,18 @@ TEST_CASE("async_client: the destruction of a client ends what it has asked", "[
 
 TEST_CASE("async_client: disconnecting ends what the client has asked", "[async_client]") {
     const std::size_t step = GENERATE(0u, 1u, 2u);
-    world w;
-    w.n.script.assign(good.begin(), good.begin() + static_cast<long>(step));
+    login_world w;
+    w.n.script.assign(good_script.begin(), good_script.begin() + static_cast<long>(step));
     memory_client client(w.net.context(), w.options);
-    outcome<connect_result> o;
+    login_outcome<connect_result> o;
     client.async_connect(o.handler());
     w.net.run_for(1s);
-    outcome<std::size_t> gone;
+    login_outcome<std::size_t> gone;
     client.async_disconnect(gone.handler());
     w.net.run_for(1s);
     CHECK(gone.calls == 1);
     CHECK(o.error == errc::not_connected);
-    w.n.answer({}, good[step].second);
+    w.n.answer({}, good_script[step].second);
     w.net.run_for(1min);
     CHECK_FALSE(client.is_connected());
 }
@@ -378,14 +377,14 @@ TEST_CASE("async_client: disconnecting ends what the client has asked", "[async_
 // Re-authentication.
 
 TEST_CASE("async_client: a client authenticates anew while its messages go on", "[async_client][v5:MQTT-4.12.1-1]") {
-    world w;
+    login_world w;
     memory_client client(w.net.context(), w.options);
     w.connect(client);
-    outcome<authentication_result> again, twice;
+    login_outcome<authentication_result> again, twice;
     client.async_reauthenticate(again.handler());
     client.async_reauthenticate(twice.handler());
-    outcome<publish_ack> published;
-    for (std::size_t i = 0; i != good.size(); ++i) {
+    login_outcome<publish_ack> published;
+    for (std::size_t i = 0; i != good_script.size(); ++i) {
         w.net.run_ready();
         CHECK(again.calls == 0);
         published = {};
@@ -393,7 +392,7 @@ TEST_CASE("async_client: a client authenticates anew while its messages go on", 
         w.net.run_ready();
         CHECK(published.calls == 1);
         CHECK_FALSE(published.error);
-        w.n.answer({}, good[i].second);
+        w.n.answer({}, good_script[i].second);
     }
     w.net.run_ready();
     CHECK(again.calls == 1);
@@ -405,7 +404,7 @@ TEST_CASE("async_client: a client authenticates anew while its messages go on", 
     CHECK(w.heard.empty());
 
     w.n.asked.clear(); // And once more.
-    w.n.script = good;
+    w.n.script = good_script;
     again = {};
     client.async_reauthenticate(again.handler());
     w.net.run_for(1h); // Nothing is left that could end it.
@@ -415,12 +414,12 @@ TEST_CASE("async_client: a client authenticates anew while its messages go on", 
 
 TEST_CASE("async_client: a broker that refuses a re-authentication ends the connection, and the client connects anew",
           "[async_client][v5:MQTT-4.12.1-2]") {
-    world w;
+    login_world w;
     memory_client client(w.net.context(), w.options);
     w.connect(client);
     w.options = {};
     w.n.script = {{{}, "wrong"}};
-    outcome<authentication_result> again;
+    login_outcome<authentication_result> again;
     client.async_reauthenticate(again.handler());
     w.net.run_ready();
     CHECK(again.error == reason_code::not_authorized);
@@ -432,12 +431,12 @@ TEST_CASE("async_client: a broker that refuses a re-authentication ends the conn
 TEST_CASE("async_client: an authenticator's error in a re-authentication ends the connection once the broker has heard of it",
           "[async_client][v5:MQTT-4.12.1-2]") {
     const std::size_t step = GENERATE(0u, 1u, 2u);
-    world w;
+    login_world w;
     memory_client client(w.net.context(), w.options);
     w.connect(client);
-    w.n.script = good;
+    w.n.script = good_script;
     w.n.script[step].first = no_ticket;
-    outcome<authentication_result> again;
+    login_outcome<authentication_result> again;
     client.async_reauthenticate(again.handler());
     w.net.run_ready();
     CHECK(again.error == no_ticket);
@@ -445,7 +444,7 @@ TEST_CASE("async_client: an authenticator's error in a re-authentication ends th
     CHECK(client.is_connected() == (step == 0));
     CHECK(w.received(packet_type::disconnect) == (step == 0 ? 0 : 1));
     w.n.asked.clear();
-    w.n.script = good;
+    w.n.script = good_script;
     w.net.run_for(5s);
     if (step == 0) CHECK(w.heard.empty());
     else CHECK(w.heard == trace{"disconnected: " + no_ticket.message(), "connected"});
@@ -454,11 +453,11 @@ TEST_CASE("async_client: an authenticator's error in a re-authentication ends th
 
 TEST_CASE("async_client: a re-authentication has the time limit of a connect", "[async_client]") {
     const std::size_t step = GENERATE(0u, 1u, 2u);
-    world w;
+    login_world w;
     memory_client client(w.net.context(), w.options);
     w.connect(client);
-    w.n.script.assign(good.begin(), good.begin() + static_cast<long>(step));
-    outcome<authentication_result> again;
+    w.n.script.assign(good_script.begin(), good_script.begin() + static_cast<long>(step));
+    login_outcome<authentication_result> again;
     const auto begun = w.net.now();
     client.async_reauthenticate(again.handler());
     w.net.run_until([&] { return again.calls == 1; });
@@ -466,16 +465,16 @@ TEST_CASE("async_client: a re-authentication has the time limit of a connect", "
     CHECK(w.net.now() - begun == w.options.connect_timeout);
     w.net.run_ready();
     CHECK(client.is_connected() == (step == 0));
-    w.n.answer({}, good[step].second); // Too late.
+    w.n.answer({}, good_script[step].second); // Too late.
     w.net.run_ready();
     CHECK(again.calls == 1);
 }
 
 TEST_CASE("async_client: a re-authentication ends with its connection, its client, or who waits for it", "[async_client]") {
-    world w;
+    login_world w;
     std::optional<memory_client> client(std::in_place, w.net.context(), w.options);
     w.connect(*client);
-    outcome<authentication_result> again;
+    login_outcome<authentication_result> again;
     asio::cancellation_signal signal;
     client->async_reauthenticate(asio::bind_cancellation_slot(signal.slot(), again.handler()));
     w.net.run_ready();
@@ -502,7 +501,7 @@ TEST_CASE("async_client: a re-authentication ends with its connection, its clien
         signal.emit(asio::cancellation_type::terminal);
         w.net.run_ready();
         CHECK(again.error == asio::error::operation_aborted);
-        w.n.script = {{}, good[1], good[2]};
+        w.n.script = {{}, good_script[1], good_script[2]};
         w.n.answer({}, "one");
         w.net.run_ready();
         CHECK(w.n.asked == trace{"begin again", "next '1'", "finish '2'"});
@@ -512,10 +511,10 @@ TEST_CASE("async_client: a re-authentication ends with its connection, its clien
 }
 
 TEST_CASE("async_client: there is no re-authentication without a connection or a method", "[async_client][v5:MQTT-4.12.0-7]") {
-    world w;
+    login_world w;
     w.options.authentication = {};
     memory_client client(w.net.context(), w.options);
-    outcome<authentication_result> before, after;
+    login_outcome<authentication_result> before, after;
     client.async_reauthenticate(before.handler());
     w.net.run_ready();
     CHECK(before.error == errc::not_connected);
@@ -530,12 +529,12 @@ TEST_CASE("async_client: there is no re-authentication without a connection or a
 
 namespace {
 
-struct credentials_world : world {
+struct credentials_world : login_world {
     int asked = 0;
     credentials_callback pending{};
     trace seen{}; // By the server.
 
-    credentials_world() : world(server_options{}) {
+    credentials_world() : login_world(server_options{}) {
         server_options o;
         o.authenticate = [this](const inflight::connect& p) {
             seen.push_back(std::string(p.user_name.value_or("?")) + "/" + std::string(p.password.value_or("?")));
@@ -557,7 +556,7 @@ TEST_CASE("async_client: credentials are asked for before each attempt, and befo
     credentials_world w;
     if (keeps) w.options.version = protocol_version::v3_1_1;
     memory_client client(w.net.context(), w.options);
-    outcome<connect_result> o;
+    login_outcome<connect_result> o;
     client.async_connect(o.handler());
     w.net.run_for(1s);
     CHECK(w.asked == 1);
@@ -578,7 +577,7 @@ TEST_CASE("async_client: a provider that fails, or never answers, has failed one
     const bool answers = GENERATE(true, false);
     credentials_world w;
     memory_client client(w.net.context(), w.options);
-    outcome<connect_result> o;
+    login_outcome<connect_result> o;
     client.async_connect(o.handler());
     w.net.run_ready();
     const auto late = w.pending;
@@ -613,8 +612,8 @@ TEST_CASE("async_client: a refusal of credentials is final, unless the user know
 }
 
 TEST_CASE("async_client: credentials go with an authenticator, and come first", "[async_client]") {
-    world w;
-    w.n.script = good;
+    login_world w;
+    w.n.script = good_script;
     w.options.credentials = [&w](const credentials_callback& done) {
         CHECK(w.n.asked.empty());
         done({}, {"u", {}});

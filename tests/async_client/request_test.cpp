@@ -13,13 +13,13 @@ namespace {
 using testing::memory_client;
 
 /// A server, who asks, and who answers, in three ways: at once, in the opposite order, and never.
-struct world {
+struct request_world {
     testing::network net;
     memory_client asker, answerer;
     std::vector<std::pair<std::string, responder>> kept{};
     int silent = 0;
 
-    explicit world(client_options o = options_for("asker"), testing::server_options s = {})
+    explicit request_world(client_options o = options_for("asker"), testing::server_options s = {})
         : net(std::move(s)), asker(net.context(), std::move(o)), answerer(net.context(), options_for("answerer")) {
         asker.async_connect([](auto...) {});
         answerer.async_connect([](auto...) {});
@@ -42,7 +42,7 @@ struct world {
 } // namespace
 
 TEST_CASE("request: the answer comes to the one who has asked, of every QoS, over one subscription", "[async_client]") {
-    world w;
+    request_world w;
     for (const auto level : {qos::at_most_once, qos::at_least_once, qos::exactly_once}) {
         outcome<received_message> o;
         async_request(w.asker, message("echo", "hello", level).content_type("t"), 5s, o.handler());
@@ -59,7 +59,7 @@ TEST_CASE("request: the answer comes to the one who has asked, of every QoS, ove
 }
 
 TEST_CASE("request: a coroutine gets its answer, whoever else receives everything", "[async_client]") {
-    world w;
+    request_world w;
     w.asker.async_subscribe("#", qos::at_least_once, [](auto...) {});
     int others = 0;
     w.asker.on_message([&](const received_view& m) { others += m.topic == "echo"; });
@@ -70,7 +70,7 @@ TEST_CASE("request: a coroutine gets its answer, whoever else receives everythin
 }
 
 TEST_CASE("request: of many at a time each gets its own answer, in whatever order they come", "[async_client]") {
-    world w;
+    request_world w;
     std::vector<outcome<received_message>> all;
     for (int i = 0; i != 1000; ++i) all.push_back(w.ask("later", std::to_string(i)));
     w.net.run_ready();
@@ -87,7 +87,7 @@ TEST_CASE("request: of many at a time each gets its own answer, in whatever orde
 }
 
 TEST_CASE("request: one that is not answered ends in time, and its late answer is dropped and counted", "[async_client]") {
-    world w;
+    request_world w;
     const auto before = w.net.now();
     const auto never = w.ask("never", "x", 3s), late = w.ask("later", "y", 2s), good = w.ask("echo", "z", 1h);
     w.net.run_until([&] { return late.is_done(); });
@@ -106,7 +106,7 @@ TEST_CASE("request: one that is not answered ends in time, and its late answer i
 
 TEST_CASE("request: answers without Correlation Data, with another one's, and repeated ones are dropped and counted",
           "[async_client]") {
-    world w;
+    request_world w;
     const auto o = w.ask("later", "x");
     w.net.run_ready();
     const message good = w.kept.at(0).second.answer();
@@ -127,7 +127,7 @@ TEST_CASE("request: answers without Correlation Data, with another one's, and re
 TEST_CASE("request: it works again after the broker has lost the session, also for one that was on its way", "[async_client]") {
     auto o = options_for("asker");
     o.resubscribe = GENERATE(true, false);
-    world w(o);
+    request_world w(o);
     const auto before = w.ask("later", "before", 1h);
     w.net.run_ready();
     w.net.server().restart(false, w.net.now());
@@ -144,7 +144,7 @@ TEST_CASE("request: it works again after the broker has lost the session, also f
 }
 
 TEST_CASE("request: without a connection it waits for one, within its time", "[async_client]") {
-    world w;
+    request_world w;
     w.net.set_link(testing::link_state::down);
     w.net.run_ready();
     const auto hopeless = w.ask("echo", "1", 1s), patient = w.ask("echo", "2", 1h);
@@ -161,7 +161,7 @@ TEST_CASE("request: the Response Topic begins with the broker's Response Informa
     s.response_information = "answers/here";
     auto o = options_for("as+k#er%");
     o.connect_properties.set<property_id::request_response_information>(1);
-    world w(o, s);
+    request_world w(o, s);
     w.answerer.async_disconnect([](auto...) {});
     const auto answer = w.ask("later", "x");
     w.net.run_ready();
@@ -181,7 +181,7 @@ TEST_CASE("request: the Response Topic begins with the broker's Response Informa
 }
 
 TEST_CASE("request: what cannot be asked ends with the reason", "[async_client]") {
-    world w;
+    request_world w;
     CHECK([&] { const auto o = w.ask("a/#", "x"); w.net.run_ready(); return o.error(); }() == errc::topic_wildcard);
     CHECK([&] { const auto o = w.ask("nobody", "x"); w.net.run_ready(); return o.error(); }() == reason_code::no_matching_subscribers);
 
@@ -228,7 +228,7 @@ TEST_CASE("request: cancelled, it is forgotten; the client's end ends all", "[as
 }
 
 TEST_CASE("request: what asks for no answer is handled and not answered", "[async_client]") {
-    world w;
+    request_world w;
     const auto before = w.net.server().counters().messages_in;
     CHECK(w.asker.publish("echo", "x", qos::at_least_once));
     CHECK(w.asker.publish("later", "y", qos::at_least_once));

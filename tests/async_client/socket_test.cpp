@@ -76,7 +76,7 @@ int value_of(const stream_socket& s) {
 /// The system's, whose category is Asio's, and then does not compare with std::errc.
 bool is(std::error_code error, int number) { return error.value() == number && error.category() != protocol_category(); }
 
-const tcp::endpoint here(asio::ip::address_v4::loopback(), 9);
+const tcp::endpoint this_machine(asio::ip::address_v4::loopback(), 9);
 
 } // namespace
 
@@ -132,13 +132,13 @@ TEST_CASE("socket: options are those that the user names, and small packets are 
           "[async_client]") {
     asio::io_context io{1};
     std::error_code error;
-    const stream_socket usual = prepared_socket(io, {}, here, error);
+    const stream_socket usual = prepared_socket(io, {}, this_machine, error);
     CHECK_FALSE(error);
     CHECK(value_of<tcp::no_delay>(usual) == 1);
     CHECK(value_of<asio::socket_base::keep_alive>(usual) == 0);
 
     const stream_socket other =
-        prepared_socket(io, {.no_delay = false, .keep_alive = true, .send_buffer = 30'000, .receive_buffer = 40'000}, here, error);
+        prepared_socket(io, {.no_delay = false, .keep_alive = true, .send_buffer = 30'000, .receive_buffer = 40'000}, this_machine, error);
     CHECK_FALSE(error);
     CHECK(value_of<tcp::no_delay>(other) == 0);
     CHECK(value_of<asio::socket_base::keep_alive>(other) == 1);
@@ -150,16 +150,16 @@ TEST_CASE("socket: options are those that the user names, and small packets are 
 TEST_CASE("socket: a connection comes from the local address, and one that is none is told", "[async_client]") {
     asio::io_context io{1};
     std::error_code error;
-    const stream_socket bound = prepared_socket(io, {.local_address = "127.0.0.2"}, here, error);
+    const stream_socket bound = prepared_socket(io, {.local_address = "127.0.0.2"}, this_machine, error);
     CHECK_FALSE(error);
     CHECK(bound.local_endpoint() != stream_socket::endpoint_type(tcp::endpoint(tcp::v4(), 0)));
 
-    prepared_socket(io, {.local_address = "eth0"}, here, error);
+    prepared_socket(io, {.local_address = "eth0"}, this_machine, error);
     CHECK(error == errc::local_address_invalid);
     CHECK(error == error_condition::fatal);
-    prepared_socket(io, {.local_address = "::1"}, here, error);
+    prepared_socket(io, {.local_address = "::1"}, this_machine, error);
     CHECK(error == asio::error::address_family_not_supported);
-    prepared_socket(io, {.local_address = "192.0.2.1"}, here, error);
+    prepared_socket(io, {.local_address = "192.0.2.1"}, this_machine, error);
     CHECK(is(error, EADDRNOTAVAIL));
 }
 

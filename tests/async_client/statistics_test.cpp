@@ -1,6 +1,7 @@
 // What a client counts, and what it shows of its packets. Server and network in memory, on virtual time.
 #include "support/catch.hpp"
 #include "support/options_for.hpp"
+#include "support/short_names.hpp"
 
 #include <inflight/testing/memory_transport.hpp>
 
@@ -10,15 +11,12 @@ using testing::direction, testing::link_state, testing::memory_client, testing::
 
 namespace {
 
-constexpr auto v3 = protocol_version::v3_1_1;
-constexpr auto v5 = protocol_version::v5;
-
-struct world {
+struct statistics_world {
     network net{};
     client_options options;
     std::optional<memory_client> client{};
 
-    explicit world(protocol_version version = v5) : options(options_for("c", version)) {}
+    explicit statistics_world(protocol_version version = v5) : options(options_for("c", version)) {}
     void connect() {
         if (!client) client.emplace(net.context(), options);
         client->async_connect([](auto...) {});
@@ -39,7 +37,7 @@ struct world {
 } // namespace
 
 TEST_CASE("statistics: what waits, is in flight, has been sent and received", "[async_client]") {
-    world w(GENERATE(v3, v5));
+    statistics_world w(GENERATE(v3, v5));
     w.options.max_inflight_messages = 2;
     w.connect();
     CHECK(w.now().connections == 1);
@@ -74,7 +72,7 @@ TEST_CASE("statistics: what waits, is in flight, has been sent and received", "[
 }
 
 TEST_CASE("statistics: sending again and reconnecting are counted", "[async_client]") {
-    world w(v5);
+    statistics_world w(v5);
     w.connect();
     w.net.server().faults().lose(direction::to_client, packet_type::puback, 1).lose(direction::to_client, packet_type::puback, 2);
     w.publish(qos::at_least_once);
@@ -92,7 +90,7 @@ TEST_CASE("statistics: sending again and reconnecting are counted", "[async_clie
 }
 
 TEST_CASE("statistics: in 3.1.1 what is sent again on the same connection counts, and its answer is not timed", "[async_client]") {
-    world w(v3);
+    statistics_world w(v3);
     w.options.ack_timeout = 1s;
     w.connect();
     w.net.server().faults().lose(direction::to_client, packet_type::puback);
@@ -106,7 +104,7 @@ TEST_CASE("statistics: in 3.1.1 what is sent again on the same connection counts
 }
 
 TEST_CASE("statistics: round trips are measured from sending to the answer", "[async_client]") {
-    world w(v5);
+    statistics_world w(v5);
     w.options.keep_alive = 10s;
     w.connect();
     CHECK(w.now().acknowledgement.samples == 0);
@@ -132,7 +130,7 @@ TEST_CASE("statistics: round trips are measured from sending to the answer", "[a
 }
 
 TEST_CASE("statistics: one message at a time is timed, and not over a lost connection", "[async_client]") {
-    world w(v5);
+    statistics_world w(v5);
     w.connect();
     auto& faults = w.net.server().faults();
     faults.lose(direction::to_client, packet_type::puback);
@@ -147,7 +145,7 @@ TEST_CASE("statistics: one message at a time is timed, and not over a lost conne
 }
 
 TEST_CASE("statistics: repeats of the broker are counted, and those of QoS 2 are suppressed", "[async_client]") {
-    world w(v5);
+    statistics_world w(v5);
     w.connect();
     w.subscribe("in", qos::exactly_once);
     w.receive("in", qos::at_least_once);
@@ -163,7 +161,7 @@ TEST_CASE("statistics: repeats of the broker are counted, and those of QoS 2 are
 }
 
 TEST_CASE("statistics: each message that does not get through is counted by its reason", "[async_client]") {
-    world w(v5);
+    statistics_world w(v5);
     w.options.max_queued_messages = 2;
     w.options.on_full_queue = queue_policy::drop_oldest;
     w.client.emplace(w.net.context(), w.options);
@@ -201,7 +199,7 @@ TEST_CASE("statistics: each message that does not get through is counted by its 
 }
 
 TEST_CASE("statistics: a message that another broker does not take, and one that a lost session takes along", "[async_client]") {
-    world w(v5);
+    statistics_world w(v5);
     w.options.on_lost_session = lost_session_policy::fail;
     w.connect();
     w.net.server().faults().lose(direction::to_client, packet_type::puback);
@@ -221,7 +219,7 @@ TEST_CASE("statistics: a message that another broker does not take, and one that
 }
 
 TEST_CASE("packets: on_packet gets each one whole, in order, with its time", "[async_client]") {
-    world w(v5);
+    statistics_world w(v5);
     std::vector<std::string> lines;
     std::vector<time_point> times;
     w.options.on_packet = [&](const packet_event& e) {

@@ -1,5 +1,6 @@
 // What a client is asked for by mistake.
 #include "support/options_for.hpp"
+#include "support/short_names.hpp"
 #include "support/wrong_use.hpp"
 
 #include <inflight/testing/memory_transport.hpp>
@@ -10,9 +11,6 @@ using namespace inflight;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr auto v3 = protocol_version::v3_1_1;
-constexpr auto v5 = protocol_version::v5;
 
 struct fixture {
     testing::network net;

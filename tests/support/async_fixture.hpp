@@ -4,6 +4,7 @@
 
 #include "catch.hpp"
 #include "fake_server.hpp"
+#include "short_names.hpp"
 
 #include <inflight/async_client.hpp>
 
@@ -15,11 +16,6 @@
 
 using namespace inflight;
 using namespace std::chrono_literals;
-
-inline constexpr auto v3 = protocol_version::v3_1_1;
-inline constexpr auto v5 = protocol_version::v5;
-
-constexpr packet_id id(unsigned number) { return packet_id{static_cast<std::uint16_t>(number)}; }
 
 /// Where the handler of an operation leaves what it got.
 template <class Result>
