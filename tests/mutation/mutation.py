@@ -132,6 +132,13 @@ def diff_of(mutation, root):
 
 # Building and running.
 
+def sources_of(unit):
+    """The files of which the build tree makes this one unit: of more than one in a unity build."""
+    if unit.parent.name != "Unity":
+        return [unit.resolve()]
+    return [(unit.parent / name).resolve() for name in re.findall(r'^#include "(.*)"$', unit.read_text(), re.MULTILINE)]
+
+
 class Toolchain:
     """Compiles single test files the way the build tree does."""
 
@@ -141,7 +148,8 @@ class Toolchain:
         self.commands = {}
         for entry in json.loads((build / "compile_commands.json").read_text()):
             command = entry.get("arguments") or shlex.split(entry["command"])
-            self.commands[pathlib.Path(entry["file"]).resolve()] = (command, entry["directory"])
+            for source in sources_of(pathlib.Path(entry["file"])):
+                self.commands[source] = (command, entry["directory"])
         self.libraries = shlex.split((build / "tests/mutation/libraries.txt").read_text())
 
     def build(self, unit, overlay, program):
