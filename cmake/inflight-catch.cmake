@@ -9,5 +9,8 @@ if(NOT Catch2_FOUND)
         GIT_REPOSITORY https://github.com/catchorg/Catch2.git
         GIT_TAG fa43b77429ba76c462b1898d6cd2f2d7a9416b14 # v3.7.1
         SYSTEM)
-    FetchContent_MakeAvailable(Catch2)
+    block()
+        set(CMAKE_UNITY_BUILD OFF) # It has not been made for that.
+        FetchContent_MakeAvailable(Catch2)
+    endblock()
 endif()
