@@ -242,24 +242,6 @@ TEST_CASE("client: all filters that match are called, on_message only if none do
     CHECK(f.j.wait_for(7).back() == "b ");
 }
 
-TEST_CASE("client: messages that were told lend their memory to later ones", "[client]") {
-    connected_client f;
-    std::vector<const char*> found;
-    std::vector<std::vector<std::string>> others;
-    f.c.on_message([&](const received_message& m) {
-        found.push_back(m.payload.data());
-        others.emplace_back(64, std::string(200, 'x')); // Takes what has been freed of this size.
-        f.j.add(m.payload.substr(0, 1));
-    });
-    f.connect();
-    for (std::size_t n = 1; n != 5; ++n) { // The memory of one is there when the next has been taken.
-        f.server.send(publish{.topic = "t", .payload = std::string(200, 'm')});
-        f.j.wait_for(n);
-    }
-    f.c.loop_stop();
-    CHECK(found == std::vector{found[0], found[1], found[0], found[1]});
-}
-
 TEST_CASE("client: a message that no callback wants is acknowledged", "[client][v5:MQTT-4.5.0-2][v3:MQTT-4.5.0-2]") {
     connected_client f(test_options(GENERATE(v5, v3)));
     f.connect();

@@ -186,8 +186,7 @@ public:
     /// acknowledged; with several receivers at work, the oldest one taken. With manual_ack only ack_handle
     /// and acknowledge() do that.
     ///
-    /// Handler signature: void(std::error_code, received_message). A handler that takes the message by const
-    /// reference leaves its memory to later ones, so that nothing is allocated.
+    /// Handler signature: void(std::error_code, received_message).
     /// Completes: when there is a message.
     /// Errors: what stopped the client; errc::not_connected after async_disconnect.
     /// Cancellation: no message is taken.

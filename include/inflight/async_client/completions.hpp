@@ -7,8 +7,6 @@
 // the execution context goes away is destroyed with it.
 #pragma once
 
-#include <inflight/async_client/message_memory.hpp>
-
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
@@ -111,9 +109,6 @@ public:
     virtual void* allocate(std::size_t size) = 0;
     virtual void deallocate(void* memory, std::size_t size) = 0;
 
-    /// Nobody needs this message any more.
-    virtual void give_back(received_message&& m) = 0;
-
 protected:
     ~completions() = default;
     asio::any_io_executor executor_;
@@ -194,22 +189,6 @@ public:
         pool_.deallocate(memory, size);
     }
 
-    /// A copy of a message, for as long as somebody needs it.
-    received_message own(const received_view& view) {
-        const lock_type lock(mutex_);
-        return messages_.own(view);
-    }
-    void give_back(received_message&& m) override {
-        const lock_type lock(mutex_);
-        messages_.give_back(std::move(m));
-    }
-
-    /// As a rule it has been quiet.
-    void trim() {
-        const lock_type lock(mutex_);
-        messages_.trim();
-    }
-
 private:
     // The posted call. Destroyed uncalled, with its context, it takes the operations along.
     struct posted_call {
@@ -285,7 +264,6 @@ private:
 
     Mutex mutex_{};
     block_pool pool_{};
-    message_memory messages_{};
     asio::any_io_executor work_{}; // While operations are open.
     std::size_t open_ = 0;
     operation_base *first_ = nullptr, *last_ = nullptr;

@@ -95,13 +95,13 @@ public:
 
     /// Messages that wait, for a caller who has no handler and acknowledges them by name: as many as there is
     /// room for in `out`, but few that are large, since what has been taken counts no more against the limits
-    /// of the queue. What was in `out` is not needed any more. Returns how many.
+    /// of the queue. Returns how many.
     std::size_t take_messages(std::span<received_message> out) {
         constexpr std::size_t most_bytes = 64 * 1024;
         const lock_type lock(mutex_);
         std::size_t n = 0;
         for (std::size_t bytes = 0; n != out.size() && bytes < most_bytes && !inbound_.empty(); ++n) {
-            completions_->give_back(std::exchange(out[n], inbound_.pop()));
+            out[n] = inbound_.pop();
             bytes += inbound_queue::size_of(out[n]);
         }
         this->room_made();
@@ -313,7 +313,7 @@ private:
     }
 
     received_message owned(const received_view& view) {
-        received_message m = completions_->own(view);
+        received_message m(view);
         if (options_.manual_ack)
             m.handle = ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
         return m;

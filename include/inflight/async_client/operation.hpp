@@ -122,16 +122,10 @@ private:
             asio::get_associated_allocator(self->handler_, operation_allocator<void>(self->queue_)));
         completion<Handler, work_type, Result> call{std::move(self->handler_), std::move(self->work_),
                                                     self->error_, std::move(value_of(self->result_))};
-        completions& queue = self->queue_;
         // The memory is given back before the handler runs, so that its next operation can have it.
         self->~pending_handler();
         std::allocator_traits<allocator_type>::deallocate(allocator, self, 1);
-        if (how == ending::call) {
-            call();
-            if constexpr (std::is_same_v<Result, received_message>)
-                queue.give_back(std::move(call.result)); // What the handler has left of it.
-            return;
-        }
+        if (how == ending::call) return call();
         if (how == ending::destroy) return;
         const auto executor = *call.work;
         asio::post(executor, std::move(call));

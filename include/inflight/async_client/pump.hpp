@@ -438,7 +438,6 @@ private:
             if (closing_) return;
             if (partial_.empty()) partial_.shrink_to_fit(); // As a rule it has been quiet.
             inbound_.shrink_to_fit();
-            completions_->trim();
             if (router_) router_->trim();
             step([&] { session_.deadline_reached(clock::now()); });
             flush();

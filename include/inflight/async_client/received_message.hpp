@@ -63,19 +63,6 @@ struct received_message : message {
         : message(m.topic, m.payload, m.qos, m.retain, properties<packet_type::publish>(m.props)),
           dup(m.dup), mid(number(m.id)), delivery(m.delivery) {}
 
-    /// The same as a new one, in the memory that this one has.
-    void assign(const received_view& m) {
-        topic.assign(m.topic);
-        payload.assign(m.payload);
-        props.assign(m.props);
-        qos = m.qos;
-        retain = m.retain;
-        dup = m.dup;
-        mid = number(m.id);
-        delivery = m.delivery;
-        handle = {};
-    }
-
     /// It must outlive the view.
     received_view view() const {
         received_view out{packet(), {}, delivery};
