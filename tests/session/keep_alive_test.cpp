@@ -17,10 +17,7 @@ session_options pinging(std::chrono::seconds interval, std::chrono::milliseconds
 }
 
 connack server_keep_alive(std::uint16_t seconds) {
-    static properties<packet_type::connack> props;
-    props.clear();
-    props.set<property_id::server_keep_alive>(seconds);
-    return {.props = props};
+    return with([=](auto& props) { props.template set<property_id::server_keep_alive>(seconds); });
 }
 
 } // namespace

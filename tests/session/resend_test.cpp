@@ -10,10 +10,7 @@ namespace {
 
 template <property_id Id>
 connack limit(std::uint32_t value) {
-    static properties<packet_type::connack> props;
-    props.clear();
-    props.set<Id>(value);
-    return {.props = props};
+    return with([=](auto& props) { props.template set<Id>(value); });
 }
 
 session_options timeout(std::chrono::milliseconds time) {

@@ -12,11 +12,10 @@ using namespace std::chrono_literals;
 namespace {
 
 connack allowing(std::uint16_t aliases, std::uint32_t maximum_packet_size = 0) {
-    static properties<packet_type::connack> props; // Borrowed by the packet until the next call.
-    props.clear();
-    props.set<property_id::topic_alias_maximum>(aliases);
-    if (maximum_packet_size != 0) props.set<property_id::maximum_packet_size>(maximum_packet_size);
-    return {.props = props};
+    return with([=](auto& props) {
+        props.template set<property_id::topic_alias_maximum>(aliases);
+        if (maximum_packet_size != 0) props.template set<property_id::maximum_packet_size>(maximum_packet_size);
+    });
 }
 
 session_options using_aliases(std::uint16_t count) {

@@ -82,14 +82,12 @@ inline inflight::connack maximum_packet_size(std::uint32_t size) {
 }
 
 // A PUBLISH without a payload, printed.
-inline std::string publish_1(const std::string& topic, int mid, bool dup = false) {
-    return std::string("PUBLISH qos=1 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" + std::to_string(mid) +
+inline std::string publish_line(char qos, const std::string& topic, int mid, bool dup) {
+    return std::string("PUBLISH qos=") + qos + (dup ? " dup" : "") + " topic='" + topic + "' id=" + std::to_string(mid) +
            " payload='' (0 bytes)";
 }
-inline std::string publish_2(const std::string& topic, int mid, bool dup = false) {
-    return std::string("PUBLISH qos=2 ") + (dup ? "dup " : "") + "topic='" + topic + "' id=" + std::to_string(mid) +
-           " payload='' (0 bytes)";
-}
+inline std::string publish_1(const std::string& topic, int mid, bool dup = false) { return publish_line('1', topic, mid, dup); }
+inline std::string publish_2(const std::string& topic, int mid, bool dup = false) { return publish_line('2', topic, mid, dup); }
 
 template <inflight::session_store Store = inflight::memory_store>
 class scripted_peer {
