@@ -129,26 +129,34 @@ TEST_CASE("async_client: a client on a strand calls handlers within that strand"
     f.until("both", [&] { return inside == 2; });
 }
 
-TEST_CASE("async_client: memory of operations serves those to come, up to a bound, and less is kept when none is left",
+TEST_CASE("async_client: memory of operations serves those to come, side by side, and little is kept when none is left",
           "[async_client]") {
     detail::block_pool pool;
-    void* const first = pool.allocate(100);
-    void* const second = pool.allocate(65);
-    pool.deallocate(first, 100);
-    CHECK(pool.allocate(128) == first);
-    void* const small = pool.allocate(64);
-    CHECK(small != second);
-    pool.deallocate(small, 64);
-    CHECK(pool.allocate(1) == small);
-    pool.deallocate(first, 128);
-    ::operator delete(small);
-    pool.deallocate(second, 65);
-    CHECK(pool.count() == 2);
-    pool.shrink(1);
-    CHECK(pool.count() == 1);
-    for (std::size_t i = 0; i != detail::block_pool::kept + 10; ++i) pool.deallocate(::operator new(64), 1);
-    CHECK(pool.count() == detail::block_pool::kept);
-    void* const large = pool.allocate(100'000);
-    pool.deallocate(large, 100'000);
-    CHECK(pool.count() == detail::block_pool::kept);
+    const auto take = [&](std::size_t size) { return static_cast<std::byte*>(pool.allocate(size)); };
+    std::byte* const first = take(80);
+    pool.deallocate(first, 80);
+    CHECK(take(65) == first);
+    std::byte* const other = take(81);
+    CHECK(other != first);
+    pool.deallocate(first, 65);
+    pool.deallocate(other, 81);
+    CHECK(pool.bytes() == 80 + 96);
+
+    std::vector<std::byte*> many;
+    for (std::size_t i = 0; i != 2000; ++i) many.push_back(take(80));
+    std::size_t apart = 0;
+    for (std::size_t i = 1; i != many.size(); ++i) apart += many[i] != many[i - 1] + 80;
+    CHECK(apart <= 10);
+    std::byte* const last = take(96);
+    const std::size_t all = pool.bytes();
+    CHECK(all < 2 * 2000 * 80);
+    for (std::byte* const b : many) pool.deallocate(b, 80);
+    CHECK(pool.bytes() == all);
+    CHECK(take(80) == many.back());
+    pool.deallocate(many.back(), 80);
+    pool.deallocate(last, 96);
+    CHECK(pool.bytes() == 0);
+
+    pool.deallocate(take(100'000), 100'000);
+    CHECK(pool.bytes() == 0);
 }

@@ -7,12 +7,12 @@
 // the execution context goes away is destroyed with it.
 #pragma once
 
+#include <inflight/async_client/block_pool.hpp>
+
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
 
-#include <array>
-#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -41,55 +41,6 @@ private:
 
     function run_;
     operation_base* next_ = nullptr;
-};
-
-/// Blocks of memory that are given back, kept for the next who want some of that size.
-class block_pool {
-public:
-    static constexpr std::size_t step = 64, kinds = 8; // Up to 512 bytes; larger blocks are not kept.
-    static constexpr std::size_t kept = 65'536;        // Blocks, at most.
-    static constexpr std::size_t kept_idle = 1024;     // The same when no operation is left.
-
-    block_pool() = default;
-    block_pool(const block_pool&) = delete;
-    block_pool& operator=(const block_pool&) = delete;
-    ~block_pool() { shrink(0); }
-
-    void* allocate(std::size_t size) {
-        const std::size_t kind = kind_of(size);
-        if (kind >= kinds) return ::operator new(size);
-        block* const b = free_[kind];
-        if (!b) return ::operator new((kind + 1) * step);
-        free_[kind] = b->next;
-        --count_;
-        return b;
-    }
-
-    void deallocate(void* memory, std::size_t size) {
-        const std::size_t kind = kind_of(size);
-        if (kind >= kinds || count_ == kept) return ::operator delete(memory);
-        free_[kind] = ::new (memory) block{free_[kind]};
-        ++count_;
-    }
-
-    std::size_t count() const { return count_; }
-
-    void shrink(std::size_t count) {
-        for (block*& first : free_)
-            while (first && count_ > count) {
-                ::operator delete(std::exchange(first, first->next));
-                --count_;
-            }
-    }
-
-private:
-    struct block {
-        block* next;
-    };
-    static std::size_t kind_of(std::size_t size) { return (size - 1) / step; }
-
-    std::array<block*, kinds> free_{};
-    std::size_t count_ = 0;
 };
 
 /// A client's operations, as they see it.
@@ -251,14 +202,12 @@ private:
         }
     }
 
-    // With no operation open there is no work, and less to keep.
+    // With no operation open there is no work.
     struct rest {
         completion_queue& queue;
         ~rest() {
             const lock_type lock(queue.mutex_);
-            if (queue.open_ != 0) return;
-            queue.work_ = {};
-            queue.pool_.shrink(block_pool::kept_idle);
+            if (queue.open_ == 0) queue.work_ = {};
         }
     };
 

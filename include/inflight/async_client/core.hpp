@@ -41,8 +41,7 @@ public:
 
     publish_result publish(const inflight::publish& p, operation tag) {
         const lock_type lock(mutex_);
-        const time_point now = p.props.empty() ? this->turn_time() : clock::now(); // It may have an expiry.
-        const publish_result r = session_.publish(p, tag, preferred_, now);
+        const publish_result r = session_.publish(p, tag, preferred_, time_of(p));
         if (r) published(p);
         else ++rejected_;
         return r;
@@ -61,7 +60,7 @@ public:
         auto* op = make_pending<publish_ack>(std::move(handler), *completions_);
         const lock_type lock(mutex_);
         publish_result r{publish_status::queue_full};
-        if (blocked_.empty()) r = session_.publish(p, op->tag(), preferred_, clock::now());
+        if (blocked_.empty()) r = session_.publish(p, op->tag(), preferred_, time_of(p));
         if (must_wait(r)) wait_for_room(op, own(p));
         else if (r) wait_in_session(op, packet_id{r.mid});
         else return ++rejected_, op->complete(to_errc(r.status));
@@ -233,6 +232,10 @@ private:
     }
     result<packet_id> ask(const unsubscribe& p, operation tag) {
         return session_.unsubscribe(p, tag, preferred_);
+    }
+
+    time_point time_of(const inflight::publish& p) { // Exact where the message may have an expiry.
+        return p.props.empty() ? this->turn_time() : clock::now();
     }
 
     void published(const inflight::publish& p) {

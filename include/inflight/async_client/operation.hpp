@@ -16,7 +16,7 @@
 #include <asio/recycling_allocator.hpp>
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <system_error>
 
 namespace inflight::detail {
@@ -83,15 +83,17 @@ class pending_handler final : public pending<Result> {
     using base = pending<Result>;
     using typename operation_base::ending;
     using executor_type = asio::associated_executor_t<Handler, asio::any_io_executor>;
-    using work_type = std::optional<std::decay_t<decltype(asio::prefer(
-        std::declval<const executor_type&>(), asio::execution::outstanding_work.tracked))>>;
+    using work = std::decay_t<decltype(asio::prefer(std::declval<const executor_type&>(),
+                                                    asio::execution::outstanding_work.tracked))>;
+    using work_type = std::unique_ptr<work>; // As a rule there is none, and it is large.
     using allocator_type = typename std::allocator_traits<asio::associated_allocator_t<
         Handler, operation_allocator<void>>>::template rebind_alloc<pending_handler>;
 
 public:
     pending_handler(Handler&& handler, const executor_type& executor, completions& queue)
         : base(&run, queue, is_same(executor, queue.executor())), handler_(std::move(handler)) {
-        if (!this->is_queued_) work_ = asio::prefer(executor, asio::execution::outstanding_work.tracked);
+        if (this->is_queued_) return;
+        work_ = std::make_unique<work>(asio::prefer(executor, asio::execution::outstanding_work.tracked));
     }
 
     static pending_handler* make(Handler&& handler, completions& queue) {
