@@ -13,7 +13,7 @@ asio::awaitable<void> talk(inflight::async_client& client, const arguments& args
     for (int i = 0; i != (args.count == 0 ? 3 : args.count); ++i) {
         const inflight::message message(args.topic, "temp:" + std::to_string(20 + i), args.qos);
         const auto ack = co_await client.async_publish(message, asio::use_awaitable);
-        std::cout << "Acknowledged: MID " << ack.mid << std::endl;
+        std::cout << "Acknowledged: MID " << ack.mid() << std::endl;
 
         const auto received = co_await client.async_receive(asio::use_awaitable);
         std::cout << "Received message: '" << received.payload << "' on topic '" << received.topic << "'"

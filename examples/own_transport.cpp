@@ -68,7 +68,7 @@ int main(int argc, char** argv) {
     const inflight::message message(args.topic, "by a command", args.qos);
     client.async_publish(message, [&](std::error_code error, const inflight::publish_ack& ack) {
         if (error) return;
-        std::cout << "Acknowledged: MID " << ack.mid << std::endl;
+        std::cout << "Acknowledged: MID " << ack.mid() << std::endl;
         status = EXIT_SUCCESS;
         client.async_disconnect([](std::error_code, std::size_t) {});
     });

@@ -658,8 +658,8 @@ TEST_CASE("async_client: after a lost session it subscribes and publishes anew, 
     f.wait(two);
     CHECK_FALSE(one.error());
     CHECK_FALSE(two.error());
-    CHECK(one->mid == 2);
-    CHECK(two->mid == 3);
+    CHECK(one->mid() == 2);
+    CHECK(two->mid() == 3);
 }
 
 TEST_CASE("async_client: after a resumed session it repeats PUBLISH with DUP 1, and PUBREL",

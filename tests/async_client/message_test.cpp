@@ -82,7 +82,7 @@ TEST_CASE("async_client: async_publish completes with the last acknowledgement o
     f.server.send(puback{.id = id_1});
     f.wait(one);
     CHECK_FALSE(one.error());
-    CHECK(one->mid == number(id_1));
+    CHECK(one->mid() == number(id_1));
     f.server.send(pubrec{.id = id_2});
     f.server.expect(pubrel{.id = id_2});
     f.settle();
@@ -90,7 +90,7 @@ TEST_CASE("async_client: async_publish completes with the last acknowledgement o
     f.server.send(pubcomp{.id = id_2});
     f.wait(two);
     CHECK_FALSE(two.error());
-    CHECK(two->mid == number(id_2));
+    CHECK(two->mid() == number(id_2));
     CHECK(client.unsettled() == 0);
 }
 
@@ -110,10 +110,10 @@ TEST_CASE("async_client: the broker's refusal is the error of async_publish, a m
     f.wait(refused_2);
     f.wait(remarked);
     CHECK(refused.error() == reason_code::not_authorized);
-    CHECK(refused->reason == reason_code::not_authorized);
+    CHECK(refused->reason() == reason_code::not_authorized);
     CHECK(refused_2.error() == reason_code::quota_exceeded);
     CHECK_FALSE(remarked.error());
-    CHECK(remarked->reason == reason_code::no_matching_subscribers);
+    CHECK(remarked->reason() == reason_code::no_matching_subscribers);
 }
 
 TEST_CASE("async_client: async_publish of what cannot be sent completes with the reason, once, later", "[async_client]") {

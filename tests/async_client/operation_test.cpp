@@ -109,7 +109,7 @@ TEST_CASE("async_client: futures work, and throw what went wrong", "[async_clien
     CHECK(f.wait(subscribed).reasons.front() == reason_code::granted_qos_2);
     auto received = client.async_receive(asio::use_future);
     auto published = client.async_publish({"a", "x", qos::exactly_once}, asio::use_future);
-    CHECK(f.wait(published).mid == 2);
+    CHECK(f.wait(published).mid() == 2);
     CHECK(f.wait(received).payload == "x");
     auto refused = client.async_publish({"a/#", "x"}, asio::use_future);
     CHECK_THROWS_AS(f.wait(refused), std::system_error);
@@ -130,11 +130,11 @@ TEST_CASE("async_client: coroutines work, with exceptions or error codes", "[asy
             co_await client.async_subscribe("a", qos::at_least_once, asio::use_awaitable);
             message m("a", "x", qos::at_least_once);
             const publish_ack acked = co_await client.async_publish(m, asio::use_awaitable);
-            CHECK(acked.mid == 2);
+            CHECK(acked.mid() == 2);
             const received_message got = co_await client.async_receive(asio::use_awaitable);
             CHECK(got.payload == "x");
             const publish_ack borrowed = co_await client.async_publish("a", m.payload, qos::exactly_once, asio::use_awaitable);
-            CHECK(borrowed.mid == 3);
+            CHECK(borrowed.mid() == 3);
             const received_message second = co_await client.async_receive(asio::use_awaitable);
             CHECK(second.payload == "x");
             std::error_code error;

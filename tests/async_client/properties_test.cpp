@@ -124,15 +124,47 @@ TEST_CASE("async_client: what the broker says with its acknowledgements comes wi
     f.server.send(pubcomp{.id = id(2)});
     f.wait(plain);
     CHECK(refused.error() == reason_code::quota_exceeded);
-    CHECK(refused->why.reason_string() == "full");
-    CHECK(refused->why.props().bytes() == full.bytes());
+    CHECK(refused->why().reason_string() == "full");
+    CHECK(refused->why().props().bytes() == full.bytes());
     CHECK_FALSE(plain.error());
-    CHECK(plain->reason == reason_code::no_matching_subscribers);
-    CHECK(plain->why.empty());
+    CHECK(plain->reason() == reason_code::no_matching_subscribers);
+    CHECK(plain->why().empty());
     CHECK(subscribed.error() == reason_code::not_authorized);
     CHECK(subscribed->why.reason_string() == "members only");
     CHECK_FALSE(unsubscribed.error());
     CHECK(unsubscribed->why.reason_string() == "never seen");
+}
+
+TEST_CASE("publish_ack: with an explanation and without one it is a value", "[async_client]") {
+    static_assert(sizeof(publish_ack) == sizeof(void*));
+    const auto words_of_broker = words<packet_type::puback>("full");
+    const publish_ack plain(65'535, reason_code::wildcard_subscriptions_not_supported);
+    const publish_ack explained(7, reason_code::quota_exceeded, explanation(words_of_broker.view()));
+    const auto check = [&](const publish_ack& one, const publish_ack& other) {
+        CHECK(one.mid() == other.mid());
+        CHECK(one.reason() == other.reason());
+        CHECK(one.why() == other.why());
+    };
+    CHECK(plain.mid() == 65'535);
+    CHECK(plain.reason() == reason_code::wildcard_subscriptions_not_supported);
+    CHECK(plain.why().empty());
+    CHECK(explained.mid() == 7);
+    CHECK(explained.reason() == reason_code::quota_exceeded);
+    CHECK(explained.why().reason_string() == "full");
+    for (const publish_ack& each : {plain, explained}) {
+        publish_ack copy(each);
+        check(copy, each);
+        publish_ack moved(std::move(copy));
+        check(moved, each);
+        publish_ack assigned;
+        check(assigned, publish_ack(0, reason_code::success));
+        for (const publish_ack& next : {explained, plain, each}) {
+            assigned = next;
+            check(assigned, next);
+        }
+        assigned = std::move(moved);
+        check(assigned, each);
+    }
 }
 
 TEST_CASE("async_client: an acknowledgement says what the application says with it, by handle and by name",

@@ -40,7 +40,7 @@ TEST_CASE("async_client: with queue_policy::wait async_publish waits for room, i
         f.server.send(puback{.id = id(i + 1)});
         f.wait(o[i]);
         CHECK_FALSE(o[i].error());
-        CHECK(o[i]->mid == i + 1);
+        CHECK(o[i]->mid() == i + 1);
     }
 }
 

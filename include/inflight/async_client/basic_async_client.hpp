@@ -104,6 +104,7 @@ public:
     /// errc::retain_not_supported, errc::packet_too_large (accepted while there was no connection, and the
     /// broker does not take it), errc::downgraded_qos (delivered, but only at least once).
     /// Cancellation: stops waiting; the message goes its way. One that still waits for room is not published.
+    /// Where the token starts the operation later, the client must be there then.
     template <class CompletionToken>
     auto async_publish(message&& m, CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code, publish_ack)>(
@@ -121,10 +122,10 @@ public:
     template <class CompletionToken>
     auto async_publish(std::string_view topic, bytes_view payload, qos level, CompletionToken&& token) {
         return asio::async_initiate<CompletionToken, void(std::error_code, publish_ack)>(
-            [i = impl_](auto handler, std::string_view name, bytes_view content, qos l) {
+            [i = impl_.get()](auto handler, qos l, std::string_view name, bytes_view content) {
                 i->start_publish({.qos = l, .topic = name, .payload = content}, std::move(handler));
             },
-            token, topic, payload, level);
+            token, level, topic, payload);
     }
 
     /// Subscribes to one filter.
@@ -315,7 +316,7 @@ public:
 
 private:
     auto start_publish() const {
-        return [i = impl_](auto handler, const message& m) {
+        return [i = impl_.get()](auto handler, const message& m) {
             i->start_publish(m.packet(), std::move(handler));
         };
     }

@@ -3,6 +3,7 @@
 
 #include <inflight/async_client/authenticator.hpp>
 #include <inflight/async_client/connection_event.hpp>
+#include <inflight/async_client/publish_ack.hpp>
 #include <inflight/session/disconnect_options.hpp>
 #include <inflight/session/explanation.hpp>
 #include <inflight/transport/layer.hpp>
@@ -207,13 +208,6 @@ struct subscription_request {
 
     /// What goes into SUBSCRIBE. It borrows the filter.
     subscription wish() const { return {filter, qos, no_local, retain_as_published, retain_handling}; }
-};
-
-/// The outcome of a publish.
-struct publish_ack {
-    std::uint16_t mid = 0;
-    reason_code reason{}; // Of PUBACK, or of PUBREC; success for QoS 0.
-    explanation why{};    // What the broker said besides.
 };
 
 /// The broker's answer to SUBSCRIBE or UNSUBSCRIBE: one code for each filter, in their order. Granted QoS, or

@@ -17,6 +17,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/buffer.hpp>
 #include <asio/error.hpp>
+#include <asio/io_context.hpp>
 #include <asio/post.hpp>
 
 #include <mutex>
@@ -122,7 +123,6 @@ protected:
     void schedule_flush() {
         if (flush_scheduled_) return;
         flush_scheduled_ = true;
-        held_back_ = 0;
         turn_time_ = clock::now();
         post([this] {
             const lock_type lock(mutex_);
@@ -139,7 +139,6 @@ protected:
         if constexpr (is_on_one_thread) {
             ++held_back_;
             if (held_back_ < min_part || held_back_ < session_.in_flight() / 3) return;
-            held_back_ = 0;
             flush();
         }
     }
@@ -147,13 +146,21 @@ protected:
     // What is posted, or done when a timer goes off, has one type: Asio instantiates a great deal for each.
     // It keeps the client alive, so that `run` may borrow it; a `run` that holds no more allocates nothing.
     struct task {
-        std::shared_ptr<void> client;
+        std::shared_ptr<pump> client;
         std::function<void()> run;
         void operator()() const { run(); }
+
+        using allocator_type = operation_allocator<void>;
+        allocator_type get_allocator() const noexcept { return allocator_type(*client->completions_); }
     };
     task make_task(std::function<void()> run) { return {this->shared_from_this(), std::move(run)}; }
 
-    void post(std::function<void()> run) { asio::post(executor_, make_task(std::move(run))); }
+    // An executor whose type is forgotten knows no allocators.
+    void post(std::function<void()> run) {
+        const auto* const known = executor_.target<asio::io_context::executor_type>();
+        if (known) asio::post(*known, make_task(std::move(run)));
+        else asio::post(executor_, make_task(std::move(run)));
+    }
 
     // Not if it is cancelled, or set anew, before that.
     void when_due(timer& t, std::function<void()> run) {
@@ -353,6 +360,7 @@ private:
     // Writing.
 
     void flush() {
+        held_back_ = 0;
         while (!writing_ && !closing_ && !write_error_ && transport_) {
             const auto pieces = session_.output();
             if (pieces.empty()) return on_step();

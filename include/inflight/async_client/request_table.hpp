@@ -209,7 +209,7 @@ private:
         std::uint64_t number;
         void operator()(std::error_code error, const publish_ack& ack) const {
             const auto c = core.lock();
-            if (!error && ack.reason == reason_code::no_matching_subscribers) error = ack.reason;
+            if (!error && ack.reason() == reason_code::no_matching_subscribers) error = ack.reason();
             if (!c || !error) return;
             auto& self = of_existing(static_cast<Core&>(*c));
             const lock_type lock(self.core_.mutex_);
