@@ -4,6 +4,7 @@
 #include <inflight/codec/error.hpp>
 #include <inflight/session/explanation.hpp>
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -18,10 +19,10 @@ public:
     publish_ack() = default;
     publish_ack(std::uint16_t mid, reason_code reason, explanation why = {})
         : word_(why.empty() ? plain(mid, reason)
-                            : reinterpret_cast<std::uintptr_t>(new explained{mid, reason, std::move(why)})) {}
+                            : std::bit_cast<std::uintptr_t>(new explained{mid, reason, std::move(why)})) {}
     publish_ack(const publish_ack& other)
         : word_(other.is_plain() ? other.word_
-                                 : reinterpret_cast<std::uintptr_t>(new explained(other.full()))) {}
+                                 : std::bit_cast<std::uintptr_t>(new explained(other.full()))) {}
     publish_ack(publish_ack&& other) noexcept : word_(std::exchange(other.word_, plain(0, {}))) {}
     publish_ack& operator=(publish_ack other) noexcept {
         std::swap(word_, other.word_);
@@ -56,7 +57,7 @@ private:
         return std::uintptr_t{mid} << 16 | std::uintptr_t{static_cast<std::uint8_t>(reason)} << 8 | 1;
     }
     bool is_plain() const { return (word_ & 1) != 0; }
-    const explained& full() const { return *reinterpret_cast<const explained*>(word_); }
+    const explained& full() const { return *std::bit_cast<const explained*>(word_); }
 
     std::uintptr_t word_ = plain(0, {});
 };
