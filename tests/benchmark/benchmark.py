@@ -63,7 +63,7 @@ class Run:
                 self.results.not_measured.append(str(scenario))
                 continue
             say(scenario)
-            seconds = self.seconds if scenario.transport == plan.TCP else max(self.seconds, 0.15)
+            seconds = self.seconds if scenario.transport == plan.TCP else max(self.seconds, 0.12)
             self.results.rounds[scenario] = self.interleaved(
                 clients, rounds_of(scenario), scenario,
                 lambda client, s=scenario, t=seconds: self.bench.measure(s, client, t))
