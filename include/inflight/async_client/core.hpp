@@ -83,7 +83,7 @@ public:
         const lock_type lock(mutex_);
         acknowledge_oldest_taken();
         if (!inbound_.empty()) {
-            give(op, inbound_.pop());
+            inbound_.pop_to([&](received_message&& m) { give(op, std::move(m)); });
         } else if (final_error_) {
             op->complete(final_error_);
         } else {
@@ -100,7 +100,7 @@ public:
         const lock_type lock(mutex_);
         std::size_t n = 0;
         for (std::size_t bytes = 0; n != out.size() && bytes < most_bytes && !inbound_.empty(); ++n) {
-            out[n] = inbound_.pop();
+            inbound_.pop_to([&](received_message&& m) { out[n] = std::move(m); });
             bytes += inbound_queue::size_of(out[n]);
         }
         this->room_made();

@@ -45,9 +45,17 @@ public:
     }
 
     received_message pop() {
-        received_message m = messages_.take();
-        bytes_ -= size_of(m);
+        received_message m;
+        pop_to([&](received_message&& oldest) { m = std::move(oldest); });
         return m;
+    }
+    /// Spares a message on its way to somewhere else the detour. `taker` does nothing with the queue.
+    template <class Taker>
+    void pop_to(Taker&& taker) {
+        received_message& oldest = messages_.front();
+        bytes_ -= size_of(oldest);
+        taker(std::move(oldest));
+        messages_.pop();
     }
 
     /// Gives back what a burst has needed, if it is over.

@@ -25,11 +25,12 @@ public:
         pop();
         return value;
     }
-    void push(T value) {
+    void push(T&& value) {
         if (size() == places_.size()) grow();
         (*this)[end_] = std::move(value);
         ++end_;
     }
+    void push(const T& value) { push(T(value)); }
     void clear() { begin_ = end_; }
     /// An empty queue keeps no memory.
     void shrink_to_fit() {
