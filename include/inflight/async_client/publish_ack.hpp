@@ -6,7 +6,6 @@
 
 #include <bit>
 #include <cstdint>
-#include <memory>
 #include <utility>
 
 namespace inflight {
