@@ -25,7 +25,7 @@ public:
         pop();
         return value;
     }
-    void push(T&& value) {
+    [[gnu::always_inline]] void push(T&& value) {
         if (size() == places_.size()) grow();
         (*this)[end_] = std::move(value);
         ++end_;
