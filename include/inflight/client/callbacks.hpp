@@ -47,14 +47,13 @@ public:
         virtual void tell(const callbacks& c) const = 0;
         virtual void told(callback_queue&) const {} // With the mutex held.
     };
-    struct note {
+    struct note { // Small: there is one for each message, and each goes through the caches twice.
         enum class kind : std::uint8_t { published, messages, rare };
         kind what = kind::published;
-        std::uint16_t mid = 0;             // Published: this one,
-        reason_code reason{};              // with this outcome;
-        std::error_code error{};
-        std::size_t count = 0;             // So many messages, one behind the other.
-        std::unique_ptr<rare_note> rare{}; // Published: if there is an explanation.
+        reason_code reason{};              // Published, with this outcome,
+        std::uint16_t mid = 0;             // this one.
+        std::uint32_t count = 0;           // So many messages, one behind the other.
+        std::unique_ptr<rare_note> rare{}; // Published: if there is an error or an explanation.
     };
 
     static constexpr std::size_t max_published = 65'535; // Outcomes not told yet; publish() refuses beyond.
@@ -73,7 +72,7 @@ public:
     std::string connect_details{};      // and what the transport knows of it.
     std::uint64_t settled = 0;          // Publishes with an outcome, ever.
     std::size_t remarks = 0;
-    std::size_t held_back = 0; // Messages that came too late: they wait for the next connection.
+    std::uint32_t held_back = 0; // Messages that came too late: they wait for the next connection.
     std::atomic<bool> message_in_hand{false}; // A callback has one.
     std::atomic<packet_printer> printer{nullptr}; // Of the packets that on_log gets.
     bool is_final = true; // There is no connection, and will be none unless one is asked for.
@@ -134,7 +133,7 @@ public:
 
     void on_connected(connect_result r) override {
         turn_.push_back(note_of<connect_note>(std::move(r), connects));
-        if (const std::size_t n = take_held_back())
+        if (const std::uint32_t n = take_held_back())
             turn_.push_back({.what = note::kind::messages, .count = n});
         hand_over();
     }
@@ -159,8 +158,8 @@ public:
         ++turn_settled_;
         if (wants_outcomes_) {
             count(outcomes_noted_);
-            turn_.push_back({.mid = number(e.id), .reason = e.reason, .error = error});
-            if (!e.why.empty()) explain(e, error);
+            turn_.push_back({.reason = e.reason, .mid = number(e.id)});
+            if (error || !e.why.empty()) explain(e, error);
         }
         note_taken();
     }
@@ -231,7 +230,7 @@ private:
         changed.notify_all();
     }
 
-    std::size_t take_held_back() {
+    std::uint32_t take_held_back() {
         const std::lock_guard lock(mutex);
         return std::exchange(held_back, 0);
     }

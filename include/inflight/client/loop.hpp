@@ -276,8 +276,8 @@ private:
     void tell_outcome(const callbacks& c, const note& n) {
         queue.outcome_told();
         if (n.rare) n.rare->tell(c);
-        else if (c.on_publish) (*c.on_publish)(n.mid, n.error);
-        else if (c.on_publish_outcome) (*c.on_publish_outcome)(publish_outcome{n.mid, n.error, n.reason, {}});
+        else if (c.on_publish) (*c.on_publish)(n.mid, {});
+        else if (c.on_publish_outcome) (*c.on_publish_outcome)(publish_outcome{n.mid, {}, n.reason, {}});
     }
 
     // Messages that callbacks have had are acknowledged before DISCONNECT goes out. After disconnect() no
@@ -294,7 +294,7 @@ private:
     };
 
     // As many as there are in a row, until the loop is interrupted.
-    void tell_messages(current_callbacks& c, std::size_t& run) {
+    void tell_messages(current_callbacks& c, std::uint32_t& run) {
         const messages_in_hand mine(*this);
         for (bool is_last = false; !is_last;) {
             if (impl().is_leaving()) hold_back(run);
@@ -306,13 +306,13 @@ private:
         }
     }
 
-    void hold_back(std::size_t& run) {
+    void hold_back(std::uint32_t& run) {
         const std::lock_guard lock(queue.mutex);
         queue.held_back += std::exchange(run, 0);
     }
 
     // Null when there is none: messages may be dropped after they have been noted.
-    const received_message* next_message(std::size_t& run) {
+    const received_message* next_message(std::uint32_t& run) {
         while (run != 0) {
             if (next_taken_ == taken_) take_messages(run);
             if (next_taken_ == taken_) {
