@@ -395,6 +395,28 @@ TEST_CASE("async_client: what is published in one turn goes out together, of man
     }
 }
 
+TEST_CASE("async_client: where many were acknowledged at once, what their handlers publish goes out in larger parts",
+          "[async_client]") {
+    constexpr unsigned number = 1000;
+    constexpr std::size_t size = 9; // Of a packet.
+    async_fixture f;
+    basic_async_client<counting_transport> client(f.io, f.options(v5));
+    f.connect(client);
+    for (unsigned i = 0; i != number; ++i)
+        client.async_publish("a", "x", qos::at_least_once, [&](std::error_code, publish_ack) {
+            client.async_publish("a", "x", qos::at_least_once, [](auto...) {});
+        });
+    f.until("the messages", [&] { return f.server.count("PUBLISH") == number; });
+    f.settle();
+    const std::size_t before = counting_transport::sizes.size();
+    std::string all;
+    for (unsigned i = 1; i != number + 1; ++i) encode(puback{.id = id(i)}, v5, all);
+    f.server.send_bytes(all);
+    f.until("the next ones", [&] { return f.server.count("PUBLISH") == 2 * number; });
+    CHECK(counting_transport::sizes.at(before) >= number / 16 * size);
+    CHECK(counting_transport::sizes.at(before) < number * size); // The broker need not wait for all.
+}
+
 TEST_CASE("async_client: the acknowledgements of what was read together go out in one write", "[async_client]") {
     async_fixture f;
     basic_async_client<counting_transport> client(f.io, f.options(v5));

@@ -118,6 +118,9 @@ public:
         bool is_first_; // Else there is a posted call already.
     };
 
+    /// Operations whose handlers have not run. For whoever is on the only thread.
+    std::size_t open() const { return open_; }
+
     void begin() override {
         const lock_type lock(mutex_);
         ++open_;

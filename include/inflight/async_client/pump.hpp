@@ -134,11 +134,13 @@ protected:
 
     /// One more message waits for the end of this turn, and will be acknowledged. Of many, the first go out
     /// while the others are still being made, so that the broker works at the same time: in parts of a third
-    /// of all that is in flight, of which there are few whatever the window is.
+    /// of all that is in flight, of which there are few whatever the window is. Little is in flight where many
+    /// operations have been acknowledged at once and wait for their handlers; then those count.
     void send_first_part() {
         if constexpr (is_on_one_thread) {
             ++held_back_;
             if (held_back_ < min_part || held_back_ < session_.in_flight() / 3) return;
+            if (held_back_ < completions_->open() / 16) return;
             flush();
         }
     }
