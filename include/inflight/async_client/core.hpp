@@ -39,9 +39,10 @@ public:
 
     // Wishes.
 
-    publish_result publish(const inflight::publish& p, operation tag) {
+    publish_result publish(inflight::publish&& p, operation tag) { return publish(p, tag); }
+    publish_result publish(inflight::publish& p, operation tag) {
         const lock_type lock(mutex_);
-        const publish_result r = session_.publish(p, tag, preferred_, time_of(p));
+        const publish_result r = session_.publish_in_place(p, tag, preferred_, time_of(p));
         if (r) published(p);
         else ++rejected_;
         return r;
@@ -56,11 +57,11 @@ public:
     }
 
     template <class Handler>
-    void start_publish(const inflight::publish& p, Handler handler) {
+    void start_publish(inflight::publish&& p, Handler handler) {
         auto* op = make_pending<publish_ack>(std::move(handler), *completions_);
         const lock_type lock(mutex_);
         publish_result r{publish_status::queue_full};
-        if (blocked_.empty()) r = session_.publish(p, op->tag(), preferred_, time_of(p));
+        if (blocked_.empty()) r = session_.publish_in_place(p, op->tag(), preferred_, time_of(p));
         if (must_wait(r)) wait_for_room(op, own(p));
         else if (r) wait_in_session(op, packet_id{r.mid});
         else return ++rejected_, op->complete(to_errc(r.status));

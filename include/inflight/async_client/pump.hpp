@@ -134,8 +134,8 @@ protected:
 
     /// One more message waits for the end of this turn, and will be acknowledged. Of many, the first go out
     /// while the others are still being made, so that the broker works at the same time: in parts of a third
-    /// of all that is in flight, of which there are few whatever the window is. Little is in flight where many
-    /// operations have been acknowledged at once and wait for their handlers; then those count.
+    /// of all that is in flight, of which there are few whatever the window is. Where many operations have
+    /// been acknowledged at once and wait for their handlers, little is in flight; then those count.
     void send_first_part() {
         if constexpr (is_on_one_thread) {
             ++held_back_;

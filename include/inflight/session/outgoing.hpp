@@ -33,7 +33,8 @@ public:
         restore_order();
     }
 
-    publish_result publish(inflight::publish p, operation tag, protocol_version preferred, time_point now) {
+    /// `p` becomes what is sent.
+    publish_result publish(inflight::publish& p, operation tag, protocol_version preferred, time_point now) {
         if (stopped_) return {publish_status::shutting_down, 0};
         const bool online = link_.is_connected();
         const protocol_version version = online ? link_.version : preferred;

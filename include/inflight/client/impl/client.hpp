@@ -27,7 +27,7 @@ client::subscribe_status ask(client_loop& loop, const Packet& wish) {
 }
 
 // on_publish tells the outcome.
-inline publish_result publish_noted(client_loop& loop, const inflight::publish& p) {
+inline publish_result publish_noted(client_loop& loop, inflight::publish&& p) {
     if (!loop.queue.has_room()) return {publish_status::queue_full, 0};
     return loop.impl().publish(p, observer_tag);
 }
