@@ -20,8 +20,8 @@ fake_server::rule referring(reason_code why, std::string to) {
 
 TEST_CASE("client: connect() takes several brokers, and goes from one that is lost to the next", "[client]") {
     fake_server first(fake_server::broker), second(fake_server::broker);
-    client c(test_options());
     watched<int> connected;
+    client c(test_options());
     c.on_connect([&](const connect_result& r) {
         if (r) ++connected;
     });
@@ -86,8 +86,8 @@ TEST_CASE("client: what accept_redirect throws goes to on_exception, and the ref
     client_options options = test_options();
     options.max_redirects = 1;
     options.accept_redirect = [](const broker&) -> bool { throw std::runtime_error("no idea"); };
-    client c(options);
     watched<int> thrown;
+    client c(options);
     c.on_exception([&](std::exception_ptr) { ++thrown; });
     c.loop_start();
     CHECK(c.connect(here, first.port()) == reason_code::server_moved);
@@ -97,8 +97,8 @@ TEST_CASE("client: what accept_redirect throws goes to on_exception, and the ref
 
 TEST_CASE("client: statistics and the limits of the server can be asked for from any thread, in callbacks too", "[client]") {
     fake_server server;
-    client c(test_options());
     watched<client_statistics> seen;
+    client c(test_options());
     c.on_connect([&](const connect_result&) { seen.change([&](client_statistics& s) { s = c.statistics(); }); });
     c.loop_start();
     auto connected = std::async(std::launch::async, [&] { return c.connect(here, server.port()); });

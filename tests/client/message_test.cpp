@@ -163,8 +163,8 @@ TEST_CASE("client: a message that waits behind a slow callback comes once after 
     gate go;
     client_options options = test_options();
     options.keep_session_for(300s);
-    connected_client f(options, fake_server::scripted);
     watched<int> connections;
+    connected_client f(options, fake_server::scripted);
     f.c.on_message([&](const received_message& m) {
         f.j.add(m.payload);
         go.pass();
@@ -322,9 +322,9 @@ TEST_CASE("client: of outcomes that wait together, those behind a callback that 
 
 TEST_CASE("client: loop_stop() waits for one callback, not for all that are to be called, which are called later", "[client]") {
     constexpr int count = 1000;
-    connected_client f(test_options(), fake_server::broker);
     watched<int> calls;
     std::atomic<bool> slow = true;
+    connected_client f(test_options(), fake_server::broker); // Ends before what its callbacks use.
     f.c.on_publish([&](std::uint16_t, std::error_code) {
         ++calls;
         if (slow) std::this_thread::sleep_for(5ms);
@@ -514,8 +514,8 @@ TEST_CASE("client: a handler may acknowledge its own message, and may refuse it 
 TEST_CASE("client: an acknowledgement that comes after the connection has gone says so", "[client]") {
     client_options options = test_options();
     options.keep_session_for(300s);
-    connected_client f(options, fake_server::scripted);
     watched<int> connections;
+    connected_client f(options, fake_server::scripted);
     f.c.on_connect([&](const connect_result&) { ++connections; });
     f.note_messages();
     f.c.manual_ack_set(true);

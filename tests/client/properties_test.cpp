@@ -31,8 +31,8 @@ TEST_CASE("client: the broker's DISCONNECT is handed on with all its properties"
     properties<packet_type::disconnect> props;
     props.set<property_id::reason_string>("closing time").add_user_property("until", "9");
     fake_server server(fake_server::accepting);
-    client c(test_options());
     watched<disconnect_result> told;
+    client c(test_options());
     c.on_disconnect([&](const disconnect_result& r) { told.change([&](disconnect_result& x) { x = r; }); });
     c.loop_start();
     REQUIRE_FALSE(c.connect(here, server.port()));
@@ -131,8 +131,8 @@ TEST_CASE("client: ack() says what the application says with it, and a wrong wor
 TEST_CASE("client: disconnect() says what the application wants it to", "[client][v5:U5-20]") {
     const bool waits = GENERATE(true, false);
     fake_server server(talkative);
-    client c(test_options());
     watched<int> ends;
+    client c(test_options());
     c.on_disconnect([&](const disconnect_result&) { ++ends; });
     c.loop_start();
     REQUIRE_FALSE(c.connect(here, server.port()));

@@ -18,18 +18,18 @@ void open_a_thousand(client& c) {
 TEST_CASE("client: eight threads publish while callbacks publish and subscribe, and every outcome is told once", "[client]") {
     constexpr int threads = 8, each = 200;
     fake_server server(fake_server::broker);
-    client c(test_options());
     struct tally {
         int accepted = 0, outcomes = 0, failures = 0;
     };
     watched<tally> all;
+    std::atomic<int> messages = 0;
+    gate last;
+    client c(test_options());
     const auto publish = [&](std::string_view topic, std::string_view payload, qos level) {
         const publish_result r = c.publish(topic, payload, level);
         if (r) all.change([](tally& t) { ++t.accepted; });
         return r.mid;
     };
-    std::atomic<int> messages = 0;
-    gate last;
     c.on_publish([&](std::uint16_t mid, std::error_code error) {
         if (mid % 50 == 0) publish("echo", "from on_publish", qos::at_least_once);
         all.change([&](tally& t) {
@@ -80,6 +80,7 @@ TEST_CASE("client: eight threads publish while callbacks disconnect and another 
         bool is_over = false;
     };
     watched<tally> all;
+    std::atomic<int> messages = 0;
     fake_server server(fake_server::broker);
     client c(test_options());
     c.on_publish([&](std::uint16_t, std::error_code) {
@@ -94,7 +95,6 @@ TEST_CASE("client: eight threads publish while callbacks disconnect and another 
         if (r) all.change([](tally& t) { ++t.accepted; });
         return r.mid;
     };
-    std::atomic<int> messages = 0;
     c.on_message([&](const received_message&) {
         if (++messages % 20 == 0) publish("echo", qos::exactly_once);
     });
