@@ -30,11 +30,4 @@ protected:
 /// The tag of operations whose outcome goes to the observer.
 inline constexpr operation observer_tag = 1;
 
-/// A lock for a client that is used from one thread, or one strand, only.
-struct null_mutex {
-    void lock() {}
-    void unlock() {}
-    bool try_lock() { return true; }
-};
-
 } // namespace inflight::detail
