@@ -47,10 +47,10 @@ struct arguments {
     std::size_t total() const { return warm_up + count; }
     /// QoS 0 has no answer, so the last message of all is QoS 1: its PUBACK says that the others have arrived.
     int qos_of(std::size_t index) const { return qos == 0 && index + 1 == total() ? 1 : qos; }
-    /// How many messages a publisher keeps on their way: the window; QoS 0, as many as fill a socket buffer twice,
-    /// so that the next write is made while one is on its way.
+    /// How many messages a publisher keeps on their way: the window; QoS 0, as many packets as fill a socket buffer
+    /// twice, so that the next write is made while one is on its way.
     std::size_t ahead() const {
-        return qos != 0 ? window : std::clamp<std::size_t>((std::size_t{512} << 10) / size, 16, 2000);
+        return qos != 0 ? window : std::clamp<std::size_t>((std::size_t{512} << 10) / (size + 16), 16, 2000);
     }
 
 private:
