@@ -8,6 +8,7 @@
 #pragma once
 
 #include <inflight/async_client/block_pool.hpp>
+#include <inflight/async_client/borrowing_allocator.hpp>
 #include <inflight/async_client/optional_mutex.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -135,7 +136,7 @@ private:
     // Whoever leaves operations in the queue, or may do so by an exception, has one more call posted.
     void schedule() {
         if (std::exchange(is_posted_, true)) return;
-        asio::post(executor_, posted_call(this->shared_from_this()));
+        asio::post(executor_, posted_call(shared_from_this()));
     }
 
     // The first one, whose handler is to be called. Others have a further call, should this one not get to
@@ -212,20 +213,6 @@ private:
 
 /// Memory for operations whose handlers have no allocator of their own.
 template <class T>
-struct operation_allocator {
-    using value_type = T;
-    completions* owner;
-
-    explicit operation_allocator(completions& c) : owner(&c) {}
-    template <class U>
-    operation_allocator(const operation_allocator<U>& other) : owner(other.owner) {}
-
-    T* allocate(std::size_t n) {
-        static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-        return static_cast<T*>(owner->allocate(n * sizeof(T)));
-    }
-    void deallocate(T* memory, std::size_t n) { owner->deallocate(memory, n * sizeof(T)); }
-    friend bool operator==(const operation_allocator&, const operation_allocator&) = default;
-};
+using operation_allocator = borrowing_allocator<T, completions>;
 
 } // namespace inflight::detail

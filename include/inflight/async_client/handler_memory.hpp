@@ -4,6 +4,8 @@
 // posts have at a time.
 #pragma once
 
+#include <inflight/async_client/borrowing_allocator.hpp>
+
 #include <cstddef>
 #include <new>
 #include <utility>
@@ -32,17 +34,6 @@ private:
 };
 
 template <class T>
-struct handler_allocator {
-    using value_type = T;
-    handler_memory* memory;
-
-    explicit handler_allocator(handler_memory& m) : memory(&m) {}
-    template <class U>
-    handler_allocator(const handler_allocator<U>& other) : memory(other.memory) {}
-
-    T* allocate(std::size_t n) { return static_cast<T*>(memory->allocate(n * sizeof(T))); }
-    void deallocate(T* block, std::size_t n) { memory->deallocate(block, n * sizeof(T)); }
-    friend bool operator==(const handler_allocator&, const handler_allocator&) = default;
-};
+using handler_allocator = borrowing_allocator<T, handler_memory>;
 
 } // namespace inflight::detail
