@@ -97,12 +97,10 @@ class PythonPaho(unittest.TestCase):
 
     def test_two_thousand_messages_keep_their_order(self):
         def run(version, qos):
-            with Embedded() as broker, Paho(broker, version) as python:
-                python.client.max_queued_messages_set(0)
-                python.subscribe("a", qos)
-                for i in range(2000):
-                    python.client.publish("a", str(i), qos)
-                got = [int(python.next(f"message {i}").payload) for i in range(2000)]
+            with Embedded() as broker, Paho(broker, version) as sender, Paho(broker, version) as receiver:
+                receiver.subscribe("a", qos)
+                sender.publish_all("a", 2000, qos)
+                got = [int(receiver.next(f"message {i}").payload) for i in range(2000)]
                 holds(got == list(range(2000)), f"not in order: {got[:50]}...")
 
         side_by_side({f"{v}, QoS {q}": lambda v=v, q=q: run(v, q) for v, q in EVERY}, workers=3)
