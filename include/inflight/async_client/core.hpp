@@ -93,19 +93,17 @@ public:
         schedule_flush();
     }
 
-    /// Messages that wait, for a caller who has no handler and acknowledges them by name: as many as there is
-    /// room for in `out`, but few that are large, since what has been taken counts no more against the limits
-    /// of the queue. Returns how many.
-    std::size_t take_messages(std::span<received_message> out) {
+    /// Puts messages that wait into `out`, which is empty: for a caller who has no handler and acknowledges
+    /// them by name. At most that many, but few that are large, since what has been taken counts no more
+    /// against the limits of the queue.
+    void take_messages(std::vector<received_message>& out, std::size_t most) {
         constexpr std::size_t most_bytes = 64 * 1024;
         const lock_type lock(mutex_);
-        std::size_t n = 0;
-        for (std::size_t bytes = 0; n != out.size() && bytes < most_bytes && !inbound_.empty(); ++n) {
-            inbound_.pop_to([&](received_message&& m) { out[n] = std::move(m); });
-            bytes += inbound_queue::size_of(out[n]);
+        for (std::size_t bytes = 0; out.size() != most && bytes < most_bytes && !inbound_.empty();) {
+            inbound_.pop_to([&](received_message&& m) { out.push_back(std::move(m)); });
+            bytes += inbound_queue::size_of(out.back());
         }
         this->room_made();
-        return n;
     }
 
     /// Of the messages that have been taken and that nobody has yet, the broker will deliver this one again.

@@ -49,7 +49,8 @@ public:
         pop_to([&](received_message&& oldest) { m = std::move(oldest); });
         return m;
     }
-    /// Spares a message on its way to somewhere else the detour. `taker` does nothing with the queue.
+    /// Spares a message on its way to somewhere else the detour. `taker` does nothing with the queue, and
+    /// makes a new message of this one: assigned to one that has memory, it would leave that memory here.
     template <class Taker>
     void pop_to(Taker&& taker) {
         received_message& oldest = messages_.front();

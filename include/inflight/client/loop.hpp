@@ -304,6 +304,7 @@ private:
             if (m) tell(c.get(), *m, !is_last);
             if (is_interrupted()) return;
         }
+        if (next_taken_ == messages_.size()) forget_told(); // Not only when the next one comes.
     }
 
     void hold_back(std::uint32_t& run) {
@@ -314,8 +315,8 @@ private:
     // Null when there is none: messages may be dropped after they have been noted.
     const received_message* next_message(std::uint32_t& run) {
         while (run != 0) {
-            if (next_taken_ == taken_) take_messages(run);
-            if (next_taken_ == taken_) {
+            if (next_taken_ == messages_.size()) take_messages(run);
+            if (messages_.empty()) {
                 run = 0;
                 return nullptr;
             }
@@ -326,10 +327,15 @@ private:
         return nullptr;
     }
 
-    void take_messages(std::size_t most) {
-        messages_.resize(max_taken);
-        taken_ = impl().take_messages(std::span(messages_).first(std::min(most, max_taken)));
+    void forget_told() {
+        messages_.clear();
         next_taken_ = 0;
+    }
+
+    void take_messages(std::size_t most) {
+        forget_told();
+        messages_.reserve(max_taken);
+        impl().take_messages(messages_, std::min(most, max_taken));
     }
 
     void tell(const callbacks& c, const received_message& m, bool others_follow) {
@@ -379,7 +385,7 @@ private:
     std::vector<note> notes_{};
     std::size_t next_note_ = 0;
     std::vector<received_message> messages_{};
-    std::size_t taken_ = 0, next_taken_ = 0;
+    std::size_t next_taken_ = 0;
 };
 
 } // namespace inflight::detail

@@ -2,37 +2,7 @@
 #include <inflight/session.hpp>
 
 #include "support/catch.hpp"
-
-#include <cstdlib>
-#include <new>
-
-namespace {
-
-std::size_t allocations = 0;
-
-void* counted_or_null(std::size_t size) noexcept {
-    ++allocations;
-    return std::malloc(size == 0 ? 1 : size);
-}
-
-void* counted(std::size_t size) {
-    if (void* p = counted_or_null(size)) return p;
-    throw std::bad_alloc();
-}
-
-} // namespace
-
-// All forms that the tests and Catch use: AddressSanitizer brings its own for those that are missing.
-void* operator new(std::size_t size) { return counted(size); }
-void* operator new[](std::size_t size) { return counted(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted_or_null(size); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return counted_or_null(size); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+#include "support/counted_memory.hpp"
 
 using namespace inflight;
 
@@ -100,9 +70,9 @@ session_options client() {
 template <class Step>
 std::size_t steady(Step step, int warm = 500, int count = 2000) {
     for (int i = 0; i != warm; ++i) step();
-    const std::size_t before = allocations;
+    const std::size_t before = counted_memory::allocations;
     for (int i = 0; i != count; ++i) step();
-    return allocations - before;
+    return counted_memory::allocations - before;
 }
 
 protocol_version any_version() { return GENERATE(protocol_version::v3_1_1, protocol_version::v5); }
@@ -110,10 +80,10 @@ protocol_version any_version() { return GENERATE(protocol_version::v3_1_1, proto
 } // namespace
 
 TEST_CASE("allocation: the counter counts", "[session]") {
-    const std::size_t before = allocations;
+    const std::size_t before = counted_memory::allocations;
     auto* volatile p = new int(1);
     delete p;
-    CHECK(allocations == before + 1);
+    CHECK(counted_memory::allocations == before + 1);
 }
 
 TEST_CASE("allocation: publishing QoS 0 costs none, from publish() to its outcome", "[session]") {
