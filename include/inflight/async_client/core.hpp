@@ -93,17 +93,20 @@ public:
         schedule_flush();
     }
 
-    /// Puts messages that wait into `out`, which is empty: for a caller who has no handler and acknowledges
-    /// them by name. At most that many, but few that are large, since what has been taken counts no more
-    /// against the limits of the queue.
-    void take_messages(std::vector<received_message>& out, std::size_t most) {
+    /// Messages that wait, for a caller who has no handler and acknowledges them by name: as many as there is
+    /// room for in `out`, but few that are large, since what has been taken counts no more against the limits
+    /// of the queue. Returns how many. What `out` holds has been dealt with, and its memory, which is small
+    /// (inbound_queue::release_large), serves the messages to come.
+    std::size_t take_messages(std::span<received_message> out) {
         constexpr std::size_t most_bytes = 64 * 1024;
         const lock_type lock(mutex_);
-        for (std::size_t bytes = 0; out.size() != most && bytes < most_bytes && !inbound_.empty();) {
-            inbound_.pop_to([&](received_message&& m) { out.push_back(std::move(m)); });
-            bytes += inbound_queue::size_of(out.back());
+        std::size_t n = 0;
+        for (std::size_t bytes = 0; n != out.size() && bytes < most_bytes && !inbound_.empty(); ++n) {
+            inbound_.pop_in_exchange(out[n]);
+            bytes += inbound_queue::size_of(out[n]);
         }
         this->room_made();
+        return n;
     }
 
     /// Of the messages that have been taken and that nobody has yet, the broker will deliver this one again.
@@ -306,7 +309,10 @@ private:
     void on(event::message& e) override {
         const bool is_kept = e.packet.qos != qos::at_most_once || inbound_.has_room() || !drops_qos_0();
         if (!is_kept) return (void)++dropped_;
-        keep(owned(e.packet));
+        if (!receivers_.empty()) return give(receivers_.pop(), owned(e.packet));
+        received_message& added = inbound_.push(e.packet);
+        if (options_.manual_ack) added.handle = handle_of(added);
+        if (observer_) observer_->on_message_queued();
     }
 
     bool drops_qos_0() const { // Where there is no room for it.
@@ -314,10 +320,13 @@ private:
                options_.on_inbound_overflow == inflight::inbound_overflow::drop_qos_0;
     }
 
+    ack_handle handle_of(const received_message& m) {
+        return ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
+    }
+
     received_message owned(const received_view& view) {
         received_message m(view);
-        if (options_.manual_ack)
-            m.handle = ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
+        if (options_.manual_ack) m.handle = handle_of(m);
         return m;
     }
 

@@ -8,9 +8,12 @@
 
 namespace inflight {
 
-/// Bounded by count and by bytes.
+/// Bounded by count and by bytes. A message that has been dealt with can leave its memory for those to come:
+/// pop_in_exchange().
 class inbound_queue {
 public:
+    static constexpr std::size_t small = 1024; // Bytes of memory that a message may leave behind.
+
     inbound_queue(std::size_t max_messages, std::size_t max_bytes)
         : max_messages_(std::max<std::size_t>(max_messages, 1)),
           max_bytes_(max_bytes),
@@ -38,6 +41,15 @@ public:
         messages_.push(std::move(m));
     }
 
+    /// Adds a copy.
+    received_message& push(const received_view& m) {
+        received_message& added = messages_.next();
+        added.assign(m);
+        bytes_ += size_of(added);
+        messages_.push_next();
+        return added;
+    }
+
     /// Forgets all messages of this QoS.
     void drop(qos level) {
         for (std::size_t n = size(); n != 0; --n)
@@ -57,6 +69,18 @@ public:
         bytes_ -= size_of(oldest);
         taker(std::move(oldest));
         messages_.pop();
+    }
+    /// In exchange for one that has been dealt with, and whose memory is small.
+    void pop_in_exchange(received_message& spent) {
+        received_message& oldest = messages_.front();
+        bytes_ -= size_of(oldest);
+        std::swap(oldest, spent);
+        messages_.pop();
+    }
+    /// Of a message that has been dealt with: gives back its memory, unless that is small.
+    static void release_large(received_message& m) {
+        if (m.topic.capacity() + m.payload.capacity() + m.props.capacity() > small)
+            received_message(std::move(m));
     }
 
     /// Gives back what a burst has needed, if it is over.

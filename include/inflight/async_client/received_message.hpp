@@ -63,6 +63,19 @@ struct received_message : message {
         : message(m.topic, m.payload, m.qos, m.retain, properties<packet_type::publish>(m.props)),
           dup(m.dup), mid(number(m.id)), delivery(m.delivery) {}
 
+    /// Becomes a copy of what is in the view, and keeps its memory.
+    void assign(const received_view& m) {
+        topic.assign(m.topic);
+        payload.assign(std::string_view(m.payload));
+        qos = m.qos;
+        retain = m.retain;
+        props.assign(m.props);
+        dup = m.dup;
+        mid = number(m.id);
+        delivery = m.delivery;
+        handle = {};
+    }
+
     /// It must outlive the view.
     received_view view() const {
         received_view out{packet(), {}, delivery};

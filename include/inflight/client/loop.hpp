@@ -302,9 +302,9 @@ private:
             is_last = run == 0;
             if (is_last) ++next_note_;
             if (m) tell(c.get(), *m, !is_last);
+            if (next_taken_ == taken_) forget_told(); // Not only when others come.
             if (is_interrupted()) return;
         }
-        if (next_taken_ == messages_.size()) forget_told(); // Not only when the next one comes.
     }
 
     void hold_back(std::uint32_t& run) {
@@ -315,8 +315,8 @@ private:
     // Null when there is none: messages may be dropped after they have been noted.
     const received_message* next_message(std::uint32_t& run) {
         while (run != 0) {
-            if (next_taken_ == messages_.size()) take_messages(run);
-            if (messages_.empty()) {
+            if (next_taken_ == taken_) take_messages(run);
+            if (taken_ == 0) {
                 run = 0;
                 return nullptr;
             }
@@ -328,14 +328,14 @@ private:
     }
 
     void forget_told() {
-        messages_.clear();
-        next_taken_ = 0;
+        for (received_message& m : std::span(messages_).first(taken_)) inbound_queue::release_large(m);
+        next_taken_ = taken_ = 0;
     }
 
     void take_messages(std::size_t most) {
         forget_told();
-        messages_.reserve(max_taken);
-        impl().take_messages(messages_, std::min(most, max_taken));
+        messages_.resize(max_taken);
+        taken_ = impl().take_messages(std::span(messages_).first(std::min(most, max_taken)));
     }
 
     void tell(const callbacks& c, const received_message& m, bool others_follow) {
@@ -380,12 +380,12 @@ private:
 
     // Of the thread that has the loop: what it has taken from the queue, and how far it has come; and in the
     // same way messages.
-    static constexpr std::size_t max_taken = 256;
+    static constexpr std::size_t max_taken = 64;
     std::vector<filter_callbacks::function> wanted_{}; // Empty between messages.
     std::vector<note> notes_{};
     std::size_t next_note_ = 0;
     std::vector<received_message> messages_{};
-    std::size_t next_taken_ = 0;
+    std::size_t taken_ = 0, next_taken_ = 0;
 };
 
 } // namespace inflight::detail

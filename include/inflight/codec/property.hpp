@@ -260,6 +260,8 @@ public:
     }
 
     void clear() { bytes_.clear(); }
+    /// Bytes of memory.
+    std::size_t capacity() const { return bytes_.capacity(); }
 
 protected:
     property_bytes() = default;

@@ -26,11 +26,16 @@ public:
         return value;
     }
     [[gnu::always_inline]] void push(T&& value) {
-        if (size() == places_.size()) grow();
-        (*this)[end_] = std::move(value);
-        ++end_;
+        next() = std::move(value);
+        push_next();
     }
     void push(const T& value) { push(T(value)); }
+    /// What an earlier element has left behind, to be filled anew before push_next() adds it.
+    [[gnu::always_inline]] T& next() {
+        if (size() == places_.size()) grow();
+        return (*this)[end_];
+    }
+    void push_next() { ++end_; }
     void clear() { begin_ = end_; }
     /// An empty queue keeps no memory.
     void shrink_to_fit() {
