@@ -5,6 +5,7 @@
 #include <inflight/session/numbered_queue.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace inflight {
 
@@ -80,7 +81,7 @@ public:
     /// Of a message that has been dealt with: gives back its memory, unless that is small.
     static void release_large(received_message& m) {
         if (m.topic.capacity() + m.payload.capacity() + m.props.capacity() > small)
-            received_message(std::move(m));
+            (void)std::exchange(m, {}); // Assigned to, it would keep it.
     }
 
     /// Gives back what a burst has needed, if it is over.

@@ -5,6 +5,8 @@
 #include <inflight/transport/options.hpp>
 #include <inflight/websocket/handshake.hpp>
 
+#include <utility>
+
 namespace inflight {
 
 /// Asks for WebSocket with the subprotocol mqtt, and speaks it then. Errors are websocket_errc's; details()
@@ -105,7 +107,7 @@ private:
         const websocket_errc bad = consent();
         if (bad != websocket_errc::none) return bad;
         details_.clear();
-        head_ = {}; // Its memory is for the handshake only.
+        (void)std::exchange(head_, {}); // Its memory is for the handshake only.
         is_open_ = true;
         return {};
     }
