@@ -26,12 +26,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 # At least: medians are taken of them. Over other transports than TCP a round wobbles by more than what is reached
 # differs from the target: there are more of them, and each is longer.
 ROUNDS, BROKER_ROUNDS, TRANSPORT_ROUNDS = 5, 7, 11
+TRANSPORT_SECONDS = 0.12  # Of a round, at least.
 
 
-def rounds_of(scenario):
-    if scenario.server != plan.SINK:
-        return BROKER_ROUNDS
-    return ROUNDS if scenario.transport == plan.TCP else TRANSPORT_ROUNDS
+def effort(scenario, seconds):
+    """How many rounds, and of how many seconds each."""
+    if scenario.transport != plan.TCP:
+        return TRANSPORT_ROUNDS, max(seconds, TRANSPORT_SECONDS)
+    return (ROUNDS if scenario.server == plan.SINK else BROKER_ROUNDS), seconds
 
 
 class Run:
@@ -63,9 +65,9 @@ class Run:
                 self.results.not_measured.append(str(scenario))
                 continue
             say(scenario)
-            seconds = self.seconds if scenario.transport == plan.TCP else max(self.seconds, 0.12)
+            rounds, seconds = effort(scenario, self.seconds)
             self.results.rounds[scenario] = self.interleaved(
-                clients, rounds_of(scenario), scenario,
+                clients, rounds, scenario,
                 lambda client, s=scenario, t=seconds: self.bench.measure(s, client, t))
 
     def interleaved(self, clients, count, what, measure):
