@@ -310,8 +310,7 @@ private:
         const bool is_kept = e.packet.qos != qos::at_most_once || inbound_.has_room() || !drops_qos_0();
         if (!is_kept) return (void)++dropped_;
         if (!receivers_.empty()) return give(receivers_.pop(), owned(e.packet));
-        received_message& added = inbound_.push(e.packet);
-        if (options_.manual_ack) added.handle = handle_of(added);
+        add_handle(inbound_.push(e.packet));
         if (observer_) observer_->on_message_queued();
     }
 
@@ -320,13 +319,14 @@ private:
                options_.on_inbound_overflow == inflight::inbound_overflow::drop_qos_0;
     }
 
-    ack_handle handle_of(const received_message& m) {
-        return ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
+    void add_handle(received_message& m) {
+        if (options_.manual_ack)
+            m.handle = ack_handle(std::static_pointer_cast<core>(this->shared_from_this()), m.delivery);
     }
 
     received_message owned(const received_view& view) {
         received_message m(view);
-        if (options_.manual_ack) m.handle = handle_of(m);
+        add_handle(m);
         return m;
     }
 

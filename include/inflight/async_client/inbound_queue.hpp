@@ -73,10 +73,7 @@ public:
     }
     /// In exchange for one that has been dealt with, and whose memory is small.
     void pop_in_exchange(received_message& spent) {
-        received_message& oldest = messages_.front();
-        bytes_ -= size_of(oldest);
-        std::swap(oldest, spent);
-        messages_.pop();
+        pop_to([&](received_message&& oldest) { std::swap(oldest, spent); });
     }
     /// Of a message that has been dealt with: gives back its memory, unless that is small.
     static void release_large(received_message& m) {

@@ -59,9 +59,7 @@ struct received_message : message {
     ack_handle handle{};      // With manual_ack.
 
     received_message() = default;
-    explicit received_message(const received_view& m)
-        : message(m.topic, m.payload, m.qos, m.retain, properties<packet_type::publish>(m.props)),
-          dup(m.dup), mid(number(m.id)), delivery(m.delivery) {}
+    explicit received_message(const received_view& m) { assign(m); }
 
     /// Becomes a copy of what is in the view, and keeps its memory.
     void assign(const received_view& m) {

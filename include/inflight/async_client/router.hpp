@@ -67,7 +67,7 @@ public:
     // From the client, with the lock held.
 
     void take(event::message& m, lock_type& lock) override {
-        if (!again_.empty()) return again_.push(core_.owned(m.packet));
+        if (!again_.empty()) return core_.add_handle(again_.push(m.packet));
         targets to = find(m.packet);
         if (!to.empty()) return hand_out(m.packet, std::move(to), lock);
         spare_ = std::move(to);
@@ -235,7 +235,7 @@ private:
             return;
         }
         if (!s.receivers.empty()) return give(s, s.receivers.pop(), core_.owned(m));
-        s.queue.push(core_.owned(m));
+        core_.add_handle(s.queue.push(m));
         count_full(s);
     }
 

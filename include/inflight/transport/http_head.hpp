@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace inflight::detail {
 
@@ -79,6 +80,9 @@ public:
         text_.resize(end + 2); // Each line with its end.
         return are_fields_well_formed() ? progress::complete : progress::malformed;
     }
+
+    /// Ready for another head, and without the memory of this one, which an assigned string would keep.
+    void reset() { (void)std::exchange(text_, {}); }
 
     /// What there is of it so far.
     std::string_view text() const { return text_; }

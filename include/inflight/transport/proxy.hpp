@@ -227,7 +227,7 @@ private:
             // Interim answers come before the final one (RFC 9110, 15.2); 101 would be another protocol.
             const bool is_interim = line->status / 100 == 1 && line->status != 101;
             if (!is_open_ && !is_interim) return refused(line->status);
-            head_ = {};
+            head_.reset();
         }
         return {};
     }

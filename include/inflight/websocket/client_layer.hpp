@@ -5,8 +5,6 @@
 #include <inflight/transport/options.hpp>
 #include <inflight/websocket/handshake.hpp>
 
-#include <utility>
-
 namespace inflight {
 
 /// Asks for WebSocket with the subprotocol mqtt, and speaks it then. Errors are websocket_errc's; details()
@@ -94,7 +92,7 @@ private:
         if (line->status < 200 && line->status != 101) { // The answer is still to come. RFC 9110, 15.2.
             interim_ += head_.text().size();
             if (interim_ > detail::http_head::limit) return websocket_errc::head_too_large;
-            head_ = {};
+            head_.reset();
             return {};
         }
         if (line->status != 101) {
@@ -107,7 +105,7 @@ private:
         const websocket_errc bad = consent();
         if (bad != websocket_errc::none) return bad;
         details_.clear();
-        (void)std::exchange(head_, {}); // Its memory is for the handshake only.
+        head_.reset(); // Its memory is for the handshake only.
         is_open_ = true;
         return {};
     }
