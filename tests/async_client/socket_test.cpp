@@ -78,6 +78,74 @@ bool is(std::error_code error, int number) { return error.value() == number && e
 
 const tcp::endpoint this_machine(asio::ip::address_v4::loopback(), 9);
 
+#ifdef TCP_QUICKACK
+/// A transport, and the server's end of its connection.
+class connected_transport {
+public:
+    explicit connected_transport(const socket_options& options) {
+        tcp::acceptor acceptor(io_, {asio::ip::address_v4::loopback(), 0});
+        std::error_code accepted = asio::error::would_block, opened = accepted;
+        acceptor.async_accept(server_, [&](std::error_code error) { accepted = error; });
+        opening how;
+        how.socket = options;
+        transport_->async_open({"127.0.0.1", acceptor.local_endpoint().port()}, how, [&](std::error_code error) { opened = error; });
+        io_.run();
+        REQUIRE_FALSE(accepted);
+        REQUIRE_FALSE(opened);
+        socket_ = own_socket();
+    }
+
+    /// The server sends a byte, which the transport reads; maybe it answers while it does.
+    void read(bool answers) {
+        asio::write(server_, asio::buffer("x", 1));
+        std::string got;
+        transport_->async_read([&, keep = transport_](std::error_code error, std::string_view bytes) {
+            CHECK_FALSE(error);
+            got = bytes;
+            const std::array<asio::const_buffer, 1> answer{asio::buffer("y", 1)};
+            if (answers) CHECK(keep->write_now(answer) == 1);
+        });
+        io_.restart();
+        io_.run();
+        CHECK(got == "x");
+    }
+
+    /// What TCP will do with the next bytes: acknowledge them at once, or wait for an answer that takes the acknowledgement along.
+    bool acknowledges_at_once() const {
+        int on = 0;
+        socklen_t size = sizeof(on);
+        REQUIRE(::getsockopt(socket_, IPPROTO_TCP, TCP_QUICKACK, &on, &size) == 0);
+        return on != 0;
+    }
+
+    /// Until TCP takes this for a conversation, which it does when answers come in time.
+    void converse() {
+        for (int i = 0; i != 1'000 && acknowledges_at_once(); ++i) read(true);
+        REQUIRE_FALSE(acknowledges_at_once());
+    }
+
+private:
+    // The transport keeps its socket to itself.
+    int own_socket() const {
+        const auto is_at = [](const tcp::endpoint& where, auto name_of, int socket) {
+            tcp::endpoint e;
+            auto size = static_cast<socklen_t>(e.capacity());
+            return name_of(socket, e.data(), &size) == 0 && e == where;
+        };
+        for (int socket = 0; socket != 1'024; ++socket)
+            if (is_at(server_.remote_endpoint(), ::getsockname, socket) && is_at(server_.local_endpoint(), ::getpeername, socket))
+                return socket;
+        FAIL("no socket");
+        return -1;
+    }
+
+    asio::io_context io_{1};
+    tcp::socket server_{io_};
+    std::shared_ptr<socket_transport> transport_ = std::make_shared<socket_transport>(io_.get_executor());
+    int socket_ = -1;
+};
+#endif
+
 } // namespace
 
 TEST_CASE("async_client: a message goes to a Unix socket and comes back, and the events name its path", "[async_client]") {
@@ -146,6 +214,24 @@ TEST_CASE("socket: options are those that the user names, and small packets are 
     CHECK(is_about(value_of<asio::socket_base::send_buffer_size>(other), 30'000));
     CHECK(is_about(value_of<asio::socket_base::receive_buffer_size>(other), 40'000));
 }
+
+#ifdef TCP_QUICKACK
+TEST_CASE("socket: what is read and not answered is acknowledged at once, so that a broker with Nagle's algorithm goes on",
+          "[async_client]") {
+    connected_transport c({});
+    c.converse();
+    c.read(false);
+    CHECK(c.acknowledges_at_once());
+    c.converse(); // Each answer takes the acknowledgement along.
+}
+
+TEST_CASE("socket: TCP takes its time with acknowledgements if the user prefers that", "[async_client]") {
+    connected_transport c({.quick_ack = false});
+    c.converse();
+    c.read(false);
+    CHECK_FALSE(c.acknowledges_at_once());
+}
+#endif
 
 TEST_CASE("socket: a connection comes from the local address, and one that is none is told", "[async_client]") {
     asio::io_context io{1};

@@ -111,20 +111,25 @@ public:
             const std::size_t n = socket_.read_some(asio::buffer(buffer), error);
             if (error == asio::error::would_block || error == asio::error::try_again)
                 return async_read(std::move(handler));
+            owes_ack_ = n != 0;
             handler(error, std::string_view(buffer.data(), n));
+            acknowledge(); // Who keeps a handler keeps this transport.
         };
         socket_.async_wait(detail::stream_socket::wait_read, in(reading_, std::move(read)));
     }
 
     template <class Buffers, class Handler>
     void async_write(const Buffers& buffers, Handler handler) {
+        owes_ack_ = false;
         socket_.async_write_some(buffers, in(writing_, std::move(handler)));
     }
 
     template <class Buffers>
     std::size_t write_now(const Buffers& buffers) {
         std::error_code would_block_or_worse;
-        return socket_.write_some(buffers, would_block_or_worse);
+        const std::size_t n = socket_.write_some(buffers, would_block_or_worse);
+        if (n != 0) owes_ack_ = false;
+        return n;
     }
 
     void shutdown() {
@@ -146,6 +151,17 @@ private:
     static std::array<char, 64 * 1024>& read_buffer() {
         static thread_local std::array<char, 64 * 1024> buffer;
         return buffer;
+    }
+
+    // What has been read, unless something was written since: that has taken the acknowledgement along. A
+    // broker with Nagle's algorithm sends its next small packet when it has it, and TCP would let it wait for
+    // some 40 ms.
+    void acknowledge() {
+#ifdef TCP_QUICKACK
+        if (!std::exchange(owes_ack_, false) || !is_quick_to_ack_) return;
+        const int on = 1; // For now: TCP forgets it with what is written next.
+        (void)::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+#endif
     }
 
     template <class Handler>
@@ -183,6 +199,7 @@ private:
                 e.error = error;
                 tell_user(e);
             };
+        is_quick_to_ack_ = how.socket->quick_ack && detail::is_tcp(all.front());
         const auto c = std::make_shared<detail::happy_eyeballs>(
             socket_.get_executor(), std::move(all), how.address_delay, std::move(tell),
             detail::socket_preparer(std::move(how.socket), impossible));
@@ -205,6 +222,8 @@ private:
     detail::handler_memory reading_{}, writing_{};
     detail::stream_socket socket_;
     detached_resolver resolver_;
+    bool is_quick_to_ack_ = false;
+    bool owes_ack_ = false; // Bytes have been read, and nothing written since.
     // Owned by its own operations, which end with the execution context: its handler may own this transport.
     std::weak_ptr<detail::happy_eyeballs> connecting_{};
 };

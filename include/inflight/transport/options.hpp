@@ -83,6 +83,10 @@ struct socket_options {
     std::string local_address{};   // Of this machine, that connections come from; empty: the system's choice.
     std::string local_interface{}; // The name of an interface that they leave by ("eth0"; Linux).
     bool no_delay = true;          // Small packets are sent at once (TCP_NODELAY).
+    /// What has come is acknowledged by TCP at once, and not after some 40 ms, if nothing is sent that would
+    /// take the acknowledgement along (TCP_QUICKACK; Linux). A broker with Nagle's algorithm waits for it
+    /// before it sends its next small packet; Mosquitto is one unless `set_tcp_nodelay` is on.
+    bool quick_ack = true;
     bool keep_alive = false;       // The system probes a silent connection (SO_KEEPALIVE).
     int send_buffer = 0, receive_buffer = 0; // Bytes; 0: the system's choice.
     friend bool operator==(const socket_options&, const socket_options&) = default;
