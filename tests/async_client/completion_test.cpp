@@ -3,6 +3,7 @@
 
 #include <asio/bind_executor.hpp>
 #include <asio/strand.hpp>
+#include <asio/thread_pool.hpp>
 
 #include <numeric>
 #include <stdexcept>
@@ -22,6 +23,30 @@ struct ended_publishes {
                 order.push_back(i);
                 handler(i);
             });
+    }
+};
+
+// TCP that looks at whether it is called within a strand.
+struct guarded_transport : socket_transport {
+    using socket_transport::socket_transport;
+    static inline const asio::strand<asio::io_context::executor_type>* strand = nullptr;
+    static inline int inside = 0, outside = 0;
+    static void look() { ++(strand->running_in_this_thread() ? inside : outside); }
+
+    template <class Handler>
+    void async_read(Handler handler) {
+        look();
+        socket_transport::async_read(std::move(handler));
+    }
+    template <class Buffers, class Handler>
+    void async_write(const Buffers& buffers, Handler handler) {
+        look();
+        socket_transport::async_write(buffers, std::move(handler));
+    }
+    template <class Buffers>
+    std::size_t write_now(const Buffers& buffers) {
+        look();
+        return socket_transport::write_now(buffers);
     }
 };
 
@@ -120,13 +145,54 @@ TEST_CASE("async_client: a client on a strand calls handlers within that strand"
     async_fixture f;
     auto strand = asio::make_strand(f.io);
     async_client client(strand, f.options(v5));
-    int inside = 0;
-    const auto check = [&](std::error_code, publish_ack) { inside += strand.running_in_this_thread(); };
+    int inside = 0, outside = 0;
+    const auto check = [&](std::error_code, publish_ack) { ++(strand.running_in_this_thread() ? inside : outside); };
     asio::post(strand, [&] {
         client.async_publish({"not/#/valid", "x"}, check);
         client.async_publish({"not/#/valid", "x"}, asio::bind_executor(strand, check));
+        client.async_publish({"not/#/valid", "x"}, asio::bind_executor(f.io, check)); // Which is below the strand.
     });
-    f.until("both", [&] { return inside == 2; });
+    f.until("all", [&] { return inside + outside == 3; });
+    CHECK(inside == 2);
+}
+
+TEST_CASE("async_client: a client on a strand uses its transport within that strand only", "[async_client]") {
+    async_fixture f(fake_server::broker);
+    const auto strand = asio::make_strand(f.io);
+    guarded_transport::strand = &strand;
+    guarded_transport::inside = guarded_transport::outside = 0;
+    {
+        basic_async_client<guarded_transport> client(strand, f.options(v5));
+        outcome<connect_result> connected;
+        outcome<publish_ack> published;
+        asio::post(strand, [&] { client.async_connect(connected.handler()); });
+        f.wait(connected);
+        REQUIRE_FALSE(connected.error());
+        asio::post(strand, [&] { client.async_publish(message("a", "x", qos_2), published.handler()); });
+        f.wait(published);
+        CHECK_FALSE(published.error());
+    }
+    CHECK(guarded_transport::inside >= 6); // CONNECT, PUBLISH, PUBREL, and the reading before each.
+    CHECK(guarded_transport::outside == 0);
+}
+
+TEST_CASE("async_client: a client may run on a pool's thread", "[async_client]") {
+    fake_server server(fake_server::broker);
+    asio::thread_pool pool(1);
+    async_client client(pool, options_for(server.port(), v5));
+    std::promise<std::error_code> published;
+    asio::post(pool, [&] {
+        client.async_connect([&](std::error_code, const connect_result&) {
+            client.async_publish(message("a", "x", qos_2), [&](std::error_code error, publish_ack) { published.set_value(error); });
+        });
+    });
+    auto result = published.get_future();
+    REQUIRE(result.wait_for(patience) == std::future_status::ready);
+    CHECK_FALSE(result.get());
+    std::promise<void> left;
+    asio::post(pool, [&] { client.async_disconnect([&](std::error_code, std::size_t) { left.set_value(); }); });
+    CHECK(left.get_future().wait_for(patience) == std::future_status::ready);
+    pool.join();
 }
 
 TEST_CASE("async_client: memory of operations serves those to come, side by side, and little is kept when none is left",

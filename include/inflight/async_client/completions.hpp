@@ -19,9 +19,22 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <typeinfo>
 #include <utility>
 
 namespace inflight::detail {
+
+/// What stands behind an executor whose type is forgotten, if it is of this one; else null. (Debian 12's Asio
+/// does not ask, and has any executor for the one that is asked for.)
+template <class Executor>
+const Executor* target_of(const asio::any_io_executor& executor) {
+#ifdef ASIO_NO_TYPEID
+    (void)executor;
+    return nullptr;
+#else
+    return executor.target_type() == typeid(Executor) ? executor.target<Executor>() : nullptr;
+#endif
+}
 
 /// An operation, its type forgotten, as a link of the queue.
 class operation_base {

@@ -114,7 +114,7 @@ private:
     }
     template <class Executor>
     static bool is_same(const Executor& one, const asio::any_io_executor& other) {
-        const Executor* const target = other.target<Executor>();
+        const Executor* const target = target_of<Executor>(other);
         return target && *target == one;
     }
 

@@ -159,7 +159,7 @@ protected:
 
     // An executor whose type is forgotten knows no allocators.
     void post(std::function<void()> run) {
-        const auto* const known = executor_.target<asio::io_context::executor_type>();
+        const auto* const known = target_of<asio::io_context::executor_type>(executor_);
         if (known) asio::post(*known, make_task(std::move(run)));
         else asio::post(executor_, make_task(std::move(run)));
     }
