@@ -9,9 +9,11 @@
 
 #include <inflight/async_client/block_pool.hpp>
 #include <inflight/async_client/borrowing_allocator.hpp>
+#include <inflight/async_client/handler_memory.hpp>
 #include <inflight/async_client/optional_mutex.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
 
@@ -34,6 +36,14 @@ const Executor* target_of(const asio::any_io_executor& executor) {
 #else
     return executor.target_type() == typeid(Executor) ? executor.target<Executor>() : nullptr;
 #endif
+}
+
+/// With the handler's allocator, as far as that can be: an executor whose type is forgotten knows none.
+template <class Handler>
+void post_to(const asio::any_io_executor& executor, Handler handler) {
+    const auto* const known = target_of<asio::io_context::executor_type>(executor);
+    if (known) asio::post(*known, std::move(handler));
+    else asio::post(executor, std::move(handler));
 }
 
 /// An operation, its type forgotten, as a link of the queue.
@@ -65,7 +75,7 @@ class completions : public std::enable_shared_from_this<completions> {
     using lock_type = std::lock_guard<optional_mutex>;
 
 public:
-    static constexpr int calls_at_a_time = 2048; // Then it is the turn of others in the event loop.
+    static constexpr int calls_at_a_time = 4096; // Then it is the turn of others in the event loop.
 
     completions(const completions&) = delete;
     completions& operator=(const completions&) = delete;
@@ -134,6 +144,9 @@ private:
     struct posted_call {
         std::shared_ptr<completions> queue;
 
+        using allocator_type = handler_allocator<void>;
+        allocator_type get_allocator() const noexcept { return allocator_type(queue->posting_); }
+
         explicit posted_call(std::shared_ptr<completions> q) : queue(std::move(q)) {}
         posted_call(posted_call&&) = default;
         posted_call& operator=(posted_call&&) = delete;
@@ -149,7 +162,7 @@ private:
     // Whoever leaves operations in the queue, or may do so by an exception, has one more call posted.
     void schedule() {
         if (std::exchange(is_posted_, true)) return;
-        asio::post(executor_, posted_call(shared_from_this()));
+        post_to(executor_, posted_call(shared_from_this()));
     }
 
     // The first one, whose handler is to be called. Others have a further call, should this one not get to
@@ -207,6 +220,7 @@ private:
     asio::any_io_executor executor_;
     optional_mutex mutex_;
     block_pool pool_{};
+    handler_memory posting_{};
     asio::any_io_executor work_{}; // While operations are open.
     std::size_t open_ = 0;
     operation_base *first_ = nullptr, *last_ = nullptr;

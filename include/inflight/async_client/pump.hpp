@@ -17,8 +17,6 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/buffer.hpp>
 #include <asio/error.hpp>
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
 
 #include <mutex>
 
@@ -157,12 +155,7 @@ protected:
     };
     task make_task(std::function<void()> run) { return {this->shared_from_this(), std::move(run)}; }
 
-    // An executor whose type is forgotten knows no allocators.
-    void post(std::function<void()> run) {
-        const auto* const known = target_of<asio::io_context::executor_type>(executor_);
-        if (known) asio::post(*known, make_task(std::move(run)));
-        else asio::post(executor_, make_task(std::move(run)));
-    }
+    void post(std::function<void()> run) { post_to(executor_, make_task(std::move(run))); }
 
     // Not if it is cancelled, or set anew, before that.
     void when_due(timer& t, std::function<void()> run) {
