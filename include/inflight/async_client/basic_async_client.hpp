@@ -187,7 +187,8 @@ public:
     /// acknowledged; with several receivers at work, the oldest one taken. With manual_ack only ack_handle
     /// and acknowledge() do that.
     ///
-    /// Handler signature: void(std::error_code, received_message).
+    /// Handler signature: void(std::error_code, received_message). One that takes the message by const
+    /// reference leaves its memory to those that follow: then none of them allocates.
     /// Completes: when there is a message.
     /// Errors: what stopped the client; errc::not_connected after async_disconnect.
     /// Cancellation: no message is taken.

@@ -84,7 +84,7 @@ public:
         const lock_type lock(mutex_);
         acknowledge_oldest_taken();
         if (!inbound_.empty()) {
-            inbound_.pop_to([&](received_message&& m) { give(op, std::move(m)); });
+            inbound_.pop_for_spare([&](received_message&& m) { give(op, std::move(m)); });
         } else if (final_error_) {
             op->complete(final_error_);
         } else {
@@ -325,7 +325,9 @@ private:
     }
 
     received_message owned(const received_view& view) {
-        received_message m(view);
+        received_message m;
+        spare_messages::of_thread().give(m);
+        m.assign(view);
         add_handle(m);
         return m;
     }

@@ -13,8 +13,6 @@ namespace inflight {
 /// pop_in_exchange().
 class inbound_queue {
 public:
-    static constexpr std::size_t small = 1024; // Bytes of memory that a message may leave behind.
-
     inbound_queue(std::size_t max_messages, std::size_t max_bytes)
         : max_messages_(std::max<std::size_t>(max_messages, 1)),
           max_bytes_(max_bytes),
@@ -71,13 +69,21 @@ public:
         taker(std::move(oldest));
         messages_.pop();
     }
+    /// To where it may be left (spare_messages): its place gets spare memory for that.
+    template <class Taker>
+    void pop_for_spare(Taker&& taker) {
+        pop_to([&](received_message&& oldest) {
+            taker(std::move(oldest));
+            detail::spare_messages::of_thread().give(oldest);
+        });
+    }
     /// In exchange for one that has been dealt with, and whose memory is small.
     void pop_in_exchange(received_message& spent) {
         pop_to([&](received_message&& oldest) { std::swap(oldest, spent); });
     }
     /// Of a message that has been dealt with: gives back its memory, unless that is small.
     static void release_large(received_message& m) {
-        if (m.topic.capacity() + m.payload.capacity() + m.props.capacity() > small)
+        if (m.capacity() > received_message::small)
             (void)std::exchange(m, {}); // Assigned to, it would keep it.
     }
 

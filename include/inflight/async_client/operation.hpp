@@ -19,7 +19,13 @@
 #include <memory>
 #include <system_error>
 
+namespace inflight {
+struct received_message;
+}
+
 namespace inflight::detail {
+
+inline void keep_spare(received_message& left); // received_message.hpp
 
 /// Operations with this result are so rare, and it is so large, that there is no memory for it before it is
 /// there.
@@ -75,6 +81,7 @@ struct completion {
     void operator()() {
         if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) slot.clear();
         std::move(handler)(error, std::move(result));
+        if constexpr (std::is_same_v<Result, received_message>) keep_spare(result);
     }
 };
 

@@ -5,6 +5,7 @@
 #include <inflight/session/delivery.hpp>
 #include <inflight/session/explanation.hpp>
 
+#include <array>
 #include <functional>
 #include <memory>
 
@@ -53,6 +54,8 @@ private:
 
 /// A message as it was received. Its QoS is that of the delivery.
 struct received_message : message {
+    static constexpr std::size_t small = 1024; // Bytes of capacity() that are kept for later messages.
+
     bool dup = false;
     std::uint16_t mid = 0;    // The packet identifier; 0 for QoS 0.
     inflight::delivery delivery{};
@@ -74,6 +77,9 @@ struct received_message : message {
         handle = {};
     }
 
+    /// Bytes of memory for topic, payload and properties.
+    std::size_t capacity() const { return topic.capacity() + payload.capacity() + props.capacity(); }
+
     /// It must outlive the view.
     received_view view() const {
         received_view out{packet(), {}, delivery};
@@ -84,5 +90,38 @@ struct received_message : message {
 };
 
 using message_handler = std::function<void(const received_view&)>;
+
+namespace detail {
+
+// Memory of messages that have been dealt with, for the next ones. Each thread has its own.
+class spare_messages {
+public:
+    static spare_messages& of_thread() {
+        static thread_local spare_messages spare;
+        return spare;
+    }
+
+    // What a handler of async_receive() has left of its message: all, if it has only looked at it.
+    void take(received_message& left) {
+        const std::size_t capacity = left.capacity();
+        if (capacity == none_ || capacity > received_message::small || size_ == spare_.size()) return;
+        left.handle = {};
+        spare_[size_++] = std::move(left);
+    }
+
+    // To a message that has no memory.
+    void give(received_message& to) {
+        if (size_ != 0) to = std::move(spare_[--size_]);
+    }
+
+private:
+    std::array<received_message, 4> spare_{};
+    std::size_t size_ = 0;
+    const std::size_t none_ = received_message().capacity();
+};
+
+inline void keep_spare(received_message& left) { spare_messages::of_thread().take(left); }
+
+} // namespace detail
 
 } // namespace inflight

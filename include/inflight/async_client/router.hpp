@@ -109,9 +109,8 @@ public:
         if (!s->is_open) {
             op->complete(asio::error::operation_aborted);
         } else if (!s->queue.empty()) {
-            received_message m = s->queue.pop();
+            s->queue.pop_for_spare([&](received_message&& m) { give(*s, op, std::move(m)); });
             count_full(*s);
-            give(*s, op, std::move(m));
         } else if (core_.final_error_) {
             op->complete(core_.final_error_);
         } else {

@@ -73,7 +73,7 @@ TEST_CASE("inbound_queue: the memory of messages that have been dealt with serve
 TEST_CASE("inbound_queue: the memory of large messages is given back", "[client]") {
     inbound_queue queue(1024, 1 << 20);
     std::vector<received_message> taken(3);
-    const std::string large(inbound_queue::small + 1, 'x');
+    const std::string large(received_message::small + 1, 'x');
     queue.push(received_view{publish{.topic = "a"}, {}, {}});
     queue.pop_in_exchange(taken[0]);
     const std::size_t before = counted_memory::live_bytes;
