@@ -4,7 +4,7 @@
 include_guard(DIRECTORY)
 
 if(NOT TARGET OpenSSL::Crypto)
-    find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+    find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
 endif()
 if(NOT TARGET inflight::scram)
     add_library(inflight::scram INTERFACE IMPORTED GLOBAL)

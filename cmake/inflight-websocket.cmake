@@ -40,7 +40,7 @@ function(inflight_fetch_wslay)
 endfunction()
 
 if(NOT TARGET OpenSSL::Crypto)
-    find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+    find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
 endif()
 if(NOT TARGET inflight::wslay)
     if(INFLIGHT_WSLAY_TARGET)

@@ -4,6 +4,7 @@
 #include "arguments.hpp"
 
 #include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
 #include <asio/use_awaitable.hpp>
 
 asio::awaitable<void> talk(inflight::async_client& client, const arguments& args) {
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
         } catch (const std::exception& error) {
             std::cerr << error.what() << std::endl;
             status = EXIT_FAILURE;
+            client.async_disconnect(asio::detached); // Or else it keeps connected, and io.run() waits.
         }
     });
     io.run();

@@ -50,7 +50,7 @@ struct arguments {
     /// How many messages a publisher keeps on their way: the window; QoS 0, as many packets as fill a socket buffer
     /// twice, so that the next write is made while one is on its way.
     std::size_t ahead() const {
-        return qos != 0 ? window : std::clamp<std::size_t>((std::size_t{512} << 10) / (size + 16), 16, 2000);
+        return qos != 0 ? window : std::clamp<std::size_t>((std::size_t{512} << 10) / (size + 16), 16, 4000);
     }
 
 private:

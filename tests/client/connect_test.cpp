@@ -125,14 +125,17 @@ TEST_CASE("client: connect_async() returns at once, and what is published before
 TEST_CASE("client: what was set for CONNECT is what CONNECT says", "[client][v3:MQTT-3.1.3-11][v5:MQTT-3.1.3-12]") {
     const auto version = GENERATE(v5, v3);
     fake_server server(fake_server::accepting);
-    client c(test_options(version));
+    auto options = test_options(version);
+    options.keep_alive = 45s;
+    client c(options);
     c.will_set("will/topic", "gone", qos::at_least_once, true);
     c.username_pw_set("user", "secret");
-    CHECK_FALSE(c.connect(here, server.port(), 30s));
+    const std::optional<std::chrono::seconds> asked = GENERATE(std::optional(30s), std::optional<std::chrono::seconds>());
+    CHECK_FALSE(c.connect(here, server.port(), asked));
     server.accept();
     const auto got = server.receive();
     const auto& p = got->as<inflight::connect>();
-    CHECK(p.keep_alive == 30);
+    CHECK(p.keep_alive == (asked ? 30 : 45));
     CHECK(p.client_id == "c");
     REQUIRE(p.will);
     CHECK(p.will->topic == "will/topic");

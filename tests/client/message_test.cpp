@@ -449,6 +449,7 @@ TEST_CASE("client: wait_for_publish() returns the outcome, or that there is none
     CHECK(c.wait_for_publish(bad, patience) == reason_code::quota_exceeded);
     CHECK(c.wait_for_publish(bad, patience) == reason_code::quota_exceeded);
     CHECK_FALSE(c.wait_for_publish(999)); // Not known.
+    CHECK(c.wait_for_publish(c.publish("a/#").mid) == errc::unknown_packet_id); // Refused.
     const auto zero = c.publish("a", "3").mid;
     CHECK_FALSE(c.wait_for_publish(zero, patience));
     const auto left = c.publish("a", "4", qos::exactly_once).mid;
@@ -624,12 +625,14 @@ TEST_CASE("client: subscribe() and unsubscribe() return an identifier, and the a
     CHECK(one.mid == 1);
     CHECK(f.c.subscribe({{"b", qos::at_least_once}, {"c/#", qos::at_most_once}}).mid == 2);
     CHECK(f.c.unsubscribe("a").mid == 3);
+    CHECK(f.c.unsubscribe({"a", "b"}).mid == 4);
     CHECK(f.c.subscribe("a/#/b").error == errc::filter_invalid);
     CHECK(f.c.unsubscribe("").error);
     CHECK(f.c.subscribe(std::vector<subscription_request>{}).error == errc::no_filter);
     f.server.expect("SUBSCRIBE id=1 filter='a' qos=2");
     f.server.expect("SUBSCRIBE id=2 filter='b' qos=1");
     f.server.expect("UNSUBSCRIBE id=3 filter='a'");
+    f.server.expect("UNSUBSCRIBE id=4 filter='a' filter='b'");
     f.server.send(suback{.id = id(1), .reasons = {reason_code::granted_qos_2}});
     f.server.send(suback{.id = id(2), .reasons = {reason_code::granted_qos_1, reason_code::not_authorized}});
     f.server.send(unsuback{.id = id(3), .reasons = {reason_code::success}});

@@ -7,6 +7,7 @@
 #include <inflight/client/outcome.hpp>
 
 #include <exception>
+#include <initializer_list>
 
 namespace inflight {
 
@@ -119,28 +120,28 @@ public:
     /// the resolver, or of the codec if the broker does not speak MQTT); then no other attempt is made,
     /// unless `retry_first_connection`. `host` may be an address, as "mqtts://jane:secret@host": see
     /// parse_broker(). `port` 0: that of the address, or else that of its transport. `keep_alive` in seconds,
-    /// up to 65,535. Before anything is tried: those of parse_broker(), errc::port_contradicted,
-    /// errc::tls_missing, errc::websocket_missing, errc::proxy_missing, errc::no_proxy_host,
-    /// errc::already_connected, errc::invalid_argument (`keep_alive`), errc::client_id_missing (keep_session
-    /// needs one),
-    /// errc::will_topic_invalid, errc::would_deadlock inside a callback. Also errc::shutting_down.
+    /// up to 65,535; empty: that of the options, or of an earlier call. Brokers and retry_first_connection
+    /// are those of the call, whatever the options say. Before anything is tried: those of parse_broker(),
+    /// errc::port_contradicted, errc::tls_missing, errc::websocket_missing, errc::proxy_missing,
+    /// errc::no_proxy_host, errc::already_connected, errc::invalid_argument (`keep_alive`),
+    /// errc::client_id_missing (keep_session needs one), errc::will_topic_invalid, errc::would_deadlock
+    /// inside a callback. Also errc::shutting_down.
     std::error_code connect(std::string host, std::uint16_t port = 0,
-                            std::chrono::seconds keep_alive = std::chrono::seconds(60),
+                            std::optional<std::chrono::seconds> keep_alive = {},
                             bool retry_first_connection = false);
 
     /// The same with several brokers: `order`, `brokers_share_sessions` and all else that client_options says
     /// of them holds here too. errc::no_host if there is none, or one without a name.
-    std::error_code connect(std::vector<broker> brokers,
-                            std::chrono::seconds keep_alive = std::chrono::seconds(60),
+    std::error_code connect(std::vector<broker> brokers, std::optional<std::chrono::seconds> keep_alive = {},
                             bool retry_first_connection = false);
 
     /// Connects in the background, and tries until it succeeds or the broker refuses for good, which
     /// on_connect tells. Messages published before the CONNACK are queued. Errors at once as of connect():
     /// errc::already_connected and the others that are told before anything is tried.
     std::error_code connect_async(std::string host, std::uint16_t port = 0,
-                                  std::chrono::seconds keep_alive = std::chrono::seconds(60));
+                                  std::optional<std::chrono::seconds> keep_alive = {});
     std::error_code connect_async(std::vector<broker> brokers,
-                                  std::chrono::seconds keep_alive = std::chrono::seconds(60));
+                                  std::optional<std::chrono::seconds> keep_alive = {});
 
     /// What TLS, WebSocket or the proxy know of the error of the latest connect(): which certificate, which
     /// answer. Empty: nothing.
@@ -209,8 +210,9 @@ public:
                            bool retain = false, const properties<packet_type::publish>& props = {});
     publish_result publish(const message& m) { return publish(m.topic, m.payload, m.qos, m.retain, m.props); }
 
-    /// Waits until the message has its outcome: none if it was acknowledged (or is not known), else what went
-    /// wrong, as on_publish tells it; errc::timed_out, errc::would_deadlock inside a callback.
+    /// Waits until the message has its outcome: no error if it was acknowledged (or is not known any more),
+    /// else what went wrong, as on_publish tells it; errc::unknown_packet_id (0: publish() has refused it),
+    /// errc::timed_out, errc::would_deadlock inside a callback.
     std::error_code wait_for_publish(std::uint16_t mid,
                                      std::optional<std::chrono::milliseconds> timeout = {});
 
@@ -232,6 +234,9 @@ public:
         return unsubscribe(std::vector<std::string>{std::string(filter)});
     }
     subscribe_status unsubscribe(const std::vector<std::string>& filters);
+    subscribe_status unsubscribe(std::initializer_list<std::string_view> filters) {
+        return unsubscribe(std::vector<std::string>(filters.begin(), filters.end()));
+    }
 
     /// The application has the message that a callback got with this identifier; for manual_ack, and for
     /// callbacks that have thrown. QoS 1: PUBACK goes out; QoS 2: PUBREC. They leave in the order of the
@@ -256,7 +261,8 @@ public:
 private:
     friend struct detail::client_access; // For what is built on top.
     static client_options options_for(std::string client_id);
-    std::error_code begin_connect(std::vector<broker> brokers, std::chrono::seconds keep_alive, bool retry);
+    std::error_code begin_connect(std::vector<broker> brokers, std::optional<std::chrono::seconds> keep_alive,
+                                  bool retry);
     std::error_code wait_for_connect();
     void on_publish_outcome(std::function<void(const publish_outcome&)> f);
 

@@ -244,11 +244,13 @@ INFLIGHT_DECL void client::socket_set(socket_options options) {
 }
 
 INFLIGHT_DECL std::error_code client::connect(std::string host, std::uint16_t port,
-                                              std::chrono::seconds keep_alive, bool retry_first_connection) {
+                                              std::optional<std::chrono::seconds> keep_alive,
+                                              bool retry_first_connection) {
     return connect(std::vector<broker>{{std::move(host), port}}, keep_alive, retry_first_connection);
 }
 
-INFLIGHT_DECL std::error_code client::connect(std::vector<broker> brokers, std::chrono::seconds keep_alive,
+INFLIGHT_DECL std::error_code client::connect(std::vector<broker> brokers,
+                                              std::optional<std::chrono::seconds> keep_alive,
                                               bool retry_first_connection) {
     if (loop_->in_callback()) return errc::would_deadlock;
     if (const auto bad = begin_connect(std::move(brokers), keep_alive, retry_first_connection)) return bad;
@@ -261,12 +263,12 @@ INFLIGHT_DECL std::string client::connect_details() const {
 }
 
 INFLIGHT_DECL std::error_code client::connect_async(std::string host, std::uint16_t port,
-                                                    std::chrono::seconds keep_alive) {
+                                                    std::optional<std::chrono::seconds> keep_alive) {
     return connect_async(std::vector<broker>{{std::move(host), port}}, keep_alive);
 }
 
 INFLIGHT_DECL std::error_code client::connect_async(std::vector<broker> brokers,
-                                                    std::chrono::seconds keep_alive) {
+                                                    std::optional<std::chrono::seconds> keep_alive) {
     return begin_connect(std::move(brokers), keep_alive, true);
 }
 
@@ -356,6 +358,7 @@ INFLIGHT_DECL publish_result client::publish(std::string_view topic, bytes_view 
 
 INFLIGHT_DECL std::error_code client::wait_for_publish(std::uint16_t mid,
                                                        std::optional<std::chrono::milliseconds> timeout) {
+    if (mid == 0) return errc::unknown_packet_id;
     if (loop_->in_callback()) return errc::would_deadlock;
     std::optional<std::chrono::steady_clock::time_point> limit;
     if (timeout) limit = std::chrono::steady_clock::now() + bounded(*timeout);
@@ -369,7 +372,7 @@ INFLIGHT_DECL std::error_code client::wait_for_publish(std::uint16_t mid,
         if (!loop_->wait_until([&] { return loop_->queue.settled != seen; }, limit)) return errc::timed_out;
     }
     const std::lock_guard lock(loop_->queue.mutex);
-    const std::error_code* found = mid == 0 ? nullptr : loop_->queue.failed.find(packet_id{mid});
+    const std::error_code* found = loop_->queue.failed.find(packet_id{mid});
     return found ? *found : std::error_code{};
 }
 
@@ -417,9 +420,11 @@ INFLIGHT_DECL client_options client::options_for(std::string client_id) {
 }
 
 INFLIGHT_DECL std::error_code client::begin_connect(std::vector<broker> brokers,
-                                                    std::chrono::seconds keep_alive, bool retry) {
+                                                    std::optional<std::chrono::seconds> keep_alive,
+                                                    bool retry) {
     if (brokers.empty()) return errc::no_host;
-    if (keep_alive.count() < 0 || keep_alive.count() > 65'535) return errc::invalid_argument;
+    const long long seconds = keep_alive ? keep_alive->count() : 0;
+    if (seconds < 0 || seconds > 65'535) return errc::invalid_argument;
     if (const errc bad = loop_->impl().refusal_to_connect(brokers); bad != errc::none) return bad;
     if (const auto error = loop_->start_io()) return error;
     {
@@ -428,7 +433,7 @@ INFLIGHT_DECL std::error_code client::begin_connect(std::vector<broker> brokers,
         loop_->queue.final_error = {};
         ++loop_->queue.connects;
     }
-    loop_->impl().with_session([&](auto& s, time_point) { s.set_keep_alive(keep_alive); });
+    if (keep_alive) loop_->impl().with_session([&](auto& s, time_point) { s.set_keep_alive(*keep_alive); });
     loop_->impl().set_brokers(std::move(brokers));
     loop_->impl().set_retry_first_connection(retry);
     loop_->impl().connect();
