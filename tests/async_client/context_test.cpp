@@ -3,6 +3,7 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/strand.hpp>
 #include <asio/use_awaitable.hpp>
 
 namespace {
@@ -34,4 +35,18 @@ TEST_CASE("async_client: a coroutine that waits for a client of its own goes awa
         CHECK_FALSE(has_ended);
     }
     CHECK(has_ended);
+}
+
+TEST_CASE("async_client: what pends in a client on a strand goes away with the io_context", "[async_client]") {
+    using strand_client = basic_async_client<default_transport, memory_store, std::mutex>;
+    const auto owned = std::make_shared<int>();
+    {
+        asio::io_context io;
+        const async_client first(io, options_for(1)); // Makes its service before there is one for strands.
+        const auto client = std::make_shared<strand_client>(asio::make_strand(io), options_for(1));
+        for (int i = 0; i != 3; ++i)
+            client->async_publish(message("a", "x", qos::at_least_once), [client, owned](std::error_code, publish_ack) {});
+        CHECK(owned.use_count() == 4);
+    }
+    CHECK(owned.use_count() == 1);
 }

@@ -402,6 +402,52 @@ TEST_CASE("async_client: cancelling a stream's operation takes no message; its e
     CHECK(stream.size() == 0);
 }
 
+TEST_CASE("async_client: hooks are not called any more when the client is gone", "[async_client]") {
+    bool is_gone = false, has_been_called = false;
+    client_options o;
+    o.on_disconnected = [&](const disconnect_result&) { has_been_called = is_gone; };
+    o.on_connection_event = [&](const connection_event&) { has_been_called |= is_gone; };
+    o.on_packet = [&](const packet_event&) { has_been_called |= is_gone; };
+    filter_world w(v5, o);
+    w.client->async_receive([](auto...) {});
+    w.client->async_disconnect([&](auto...) {
+        w.client.reset();
+        is_gone = true;
+    });
+    w.net.run_ready();
+    CHECK(is_gone);
+    CHECK_FALSE(has_been_called);
+}
+
+TEST_CASE("async_client: a handler that is replaced may own what calls the client", "[async_client]") {
+    testing::network net;
+    basic_async_client<testing::memory_transport, memory_store, std::mutex> client(net.context());
+    bool is_gone = false;
+    const auto owner = [&] {
+        return std::shared_ptr<message_stream>(new message_stream(client.stream("a")), [&](message_stream* s) {
+            delete s; // Closes it, with the client's lock.
+            is_gone = true;
+        });
+    };
+    client.on_message([stream = owner()](const received_view&) {});
+    client.on_message([](const received_view&) {});
+    CHECK(is_gone);
+
+    is_gone = false; // The same in a handler that replaces itself.
+    client.async_connect([](auto...) {});
+    client.async_subscribe("#", qos::at_most_once, [](auto...) {});
+    std::vector<std::string> got;
+    client.on_message([&, stream = owner()](const received_view& m) {
+        got.emplace_back(m.payload);
+        client.on_message([&](const received_view& other) { got.emplace_back(other.payload); });
+    });
+    net.run_ready();
+    for (const char* payload : {"1", "2"}) (void)net.server().publish({"b", payload, qos::at_most_once}, net.now());
+    net.run_ready();
+    CHECK(got == std::vector<std::string>{"1", "2"});
+    CHECK(is_gone);
+}
+
 TEST_CASE("async_client: disconnecting acknowledges what streams have handed out, and ends their operations", "[async_client]") {
     filter_world w;
     auto stream = w.client->stream("a");
@@ -413,6 +459,22 @@ TEST_CASE("async_client: disconnecting acknowledges what streams have handed out
     CHECK(left.is_done());
     CHECK(w.acknowledged() == 1);
     CHECK(w.receive(stream).error() == errc::not_connected);
+}
+
+TEST_CASE("async_client: disconnecting acknowledges what was handed out, whatever goes out at the same time", "[async_client]") {
+    const qos level = GENERATE(qos::at_least_once, qos::exactly_once);
+    filter_world w;
+    w.publish("a", "1", level); // It waits.
+    outcome<std::size_t> left;
+    w.client->async_receive([&](std::error_code error, received_message m) {
+        CHECK_FALSE(error);
+        CHECK(m.payload == "1");
+        w.client->publish("b", "bye");
+        w.client->async_disconnect(left.handler());
+    });
+    w.net.run_ready();
+    CHECK(left.is_done());
+    CHECK(w.acknowledged() == 1);
 }
 
 TEST_CASE("async_client: with manual_ack a stream's messages are acknowledged by their handles only", "[async_client]") {

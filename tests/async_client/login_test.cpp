@@ -376,6 +376,44 @@ TEST_CASE("async_client: disconnecting ends what the client has asked", "[async_
 
 // Re-authentication.
 
+TEST_CASE("async_client: a hook that throws instead of answering has said no", "[async_client]") {
+    login_world w;
+    w.n.script = {{{}, "wrong"}};
+    w.options.retry_after_refusal = [](std::error_code) -> bool { throw std::runtime_error("no idea"); };
+    memory_client client(w.net.context(), w.options);
+    login_outcome<connect_result> o;
+    client.async_connect(o.handler());
+    CHECK_THROWS_AS(w.net.run_ready(), std::runtime_error);
+    w.net.run_ready();
+    CHECK(o.calls == 1);
+    CHECK(o.error == reason_code::not_authorized);
+}
+
+TEST_CASE("async_client: who answers on another thread does not meet what the client does meanwhile", "[async_client]") {
+    login_world w;
+    memory_client client(w.net.context(), w.options);
+    w.connect(client);
+    for (int round = 0; round != 20; ++round) {
+        w.n.asked.clear();
+        w.n.script.clear();
+        login_outcome<authentication_result> again;
+        client.async_reauthenticate(again.handler());
+        for (const auto& [error, words] : good_script) {
+            w.net.run_ready();
+            REQUIRE(w.n.pending);
+            std::thread other([&, text = words] { w.n.answer({}, text); });
+            for (int i = 0; i != 20; ++i) {
+                client.async_publish("a", "x", qos::at_least_once, [](auto...) {});
+                w.net.run_ready();
+            }
+            other.join();
+        }
+        w.net.run_ready();
+        CHECK(again.calls == 1);
+        CHECK_FALSE(again.error);
+    }
+}
+
 TEST_CASE("async_client: a client authenticates anew while its messages go on", "[async_client][v5:MQTT-4.12.1-1]") {
     login_world w;
     memory_client client(w.net.context(), w.options);

@@ -251,6 +251,68 @@ TEST_CASE("async_client: QoS 1 messages that nobody has taken come once after a 
     }
 }
 
+TEST_CASE("async_client: a message of a lost session is not lost when the next session is resumed", "[async_client][v5:MQTT-4.4.0-1]") {
+    const bool has_stream = GENERATE(false, true);
+    async_fixture f;
+    async_client client(f.io, f.options(v5));
+    message_stream stream;
+    if (has_stream) stream = client.stream("t");
+    f.connect(client);
+    const auto deliver = [&](unsigned number, std::string_view payload) {
+        f.server.send(delivered(number, qos::at_least_once, payload));
+        const std::uint16_t mark = client.publish("mark", "", qos::at_least_once).mid;
+        f.server.expect("PUBLISH");
+        f.server.send(puback{.id = id(mark)});
+        f.until("the message", [&] { return client.unsettled() == 0; });
+    };
+    const auto reconnect = [&](bool resumed) {
+        f.server.close();
+        f.until("the end", [&] { return !client.is_connected(); });
+        f.server.connect(connack{.session_present = resumed});
+        f.until("the connection", [&] { return client.is_connected(); });
+    };
+    deliver(1, "of the first session");
+    reconnect(false);
+    deliver(1, "of the second session");
+    reconnect(true); // This one comes again; nobody has the other one any more.
+    f.server.send(publish{.dup = true, .qos = qos::at_least_once, .topic = "t", .id = id(1), .payload = "of the second session"});
+    for (const std::string payload : {"of the first session", "of the second session"}) {
+        outcome<received_message> o;
+        if (has_stream) stream.async_receive(o.handler());
+        else client.async_receive(o.handler());
+        f.wait(o);
+        CHECK(o->payload == payload);
+    }
+    outcome<received_message> more; // By asking, the test says that it has the last one.
+    if (has_stream) stream.async_receive(more.handler());
+    else client.async_receive(more.handler());
+    f.server.expect("PUBACK id=1");
+    CHECK_FALSE(more.is_done());
+}
+
+TEST_CASE("async_client: a full inbound queue does not keep it from connecting again", "[async_client]") {
+    const auto version = GENERATE(v3, v5);
+    async_fixture f;
+    client_options options = f.options(version);
+    options.max_inbound_messages = 1;
+    options.on_inbound_overflow = inbound_overflow::pause_reading;
+    async_client client(f.io, options);
+    f.connect(client);
+    for (const char* payload : {"one", "two"}) f.server.send(delivered(0, qos::at_most_once, payload));
+    f.until("the first", [&] { return client.statistics().inbound_messages == 1; });
+    f.server.close();
+    f.until("the end", [&] { // Which nobody reads.
+        client.publish("a", "x");
+        return !client.is_connected();
+    });
+    f.server.connect();
+    f.until("the connection", [&] { return client.is_connected(); });
+    outcome<received_message> o;
+    client.async_receive(o.handler());
+    f.wait(o);
+    CHECK(o->payload == "one");
+}
+
 TEST_CASE("async_client: refused renewals of subscriptions are told, with their filters", "[async_client][v5:MQTT-3.2.2-5]") {
     async_fixture f;
     std::vector<resubscribe_result> told;

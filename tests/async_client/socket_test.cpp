@@ -78,6 +78,16 @@ bool is(std::error_code error, int number) { return error.value() == number && e
 
 const tcp::endpoint this_machine(asio::ip::address_v4::loopback(), 9);
 
+/// TCP that counts.
+struct answering_transport : socket_transport {
+    using socket_transport::socket_transport;
+    static inline int answered = 0;
+    void read_is_answered() {
+        ++answered;
+        socket_transport::read_is_answered();
+    }
+};
+
 #ifdef TCP_QUICKACK
 /// A transport, and the server's end of its connection.
 class connected_transport {
@@ -108,6 +118,7 @@ public:
         io_.restart();
         io_.run();
         CHECK(got == "x");
+        transport_->read_is_answered();
     }
 
     /// What TCP will do with the next bytes: acknowledge them at once, or wait for an answer that takes the acknowledgement along.
@@ -232,6 +243,20 @@ TEST_CASE("socket: TCP takes its time with acknowledgements if the user prefers 
     CHECK_FALSE(c.acknowledges_at_once());
 }
 #endif
+
+TEST_CASE("async_client: a transport hears when what was read has been answered, below layers too", "[async_client]") {
+    async_fixture f(fake_server::broker);
+    answering_transport::answered = 0;
+    basic_async_client<layered_transport<answering_transport>> client(f.io, f.options(v5));
+    outcome<connect_result> connected;
+    client.async_connect(connected.handler());
+    f.wait(connected);
+    CHECK(answering_transport::answered == 1); // CONNACK.
+    outcome<publish_ack> published;
+    client.async_publish(message("a", "x", qos::at_least_once), published.handler());
+    f.wait(published);
+    CHECK(answering_transport::answered == 2);
+}
 
 TEST_CASE("socket: a connection comes from the local address, and one that is none is told", "[async_client]") {
     asio::io_context io{1};

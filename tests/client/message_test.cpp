@@ -433,6 +433,20 @@ TEST_CASE("client: without on_exception a line goes to std::cerr", "[client]") {
     CHECK(captured.text.str().find("inflight: a callback has thrown: tantrum\n") != std::string::npos);
 }
 
+TEST_CASE("client: wait_for_publish() does not take a message that has been dropped for one that has arrived", "[client]") {
+    fake_server server(fake_server::broker);
+    auto options = test_options();
+    options.max_queued_messages = 1;
+    options.on_full_queue = queue_policy::drop_oldest;
+    client c(options);
+    const auto first = c.publish("a", "1", qos::at_least_once).mid;
+    const auto second = c.publish("a", "2", qos::at_least_once).mid; // Makes room.
+    CHECK(c.wait_for_publish(first, 0ms) == errc::timed_out); // Nobody could tell yet.
+    REQUIRE_FALSE(c.connect(here, server.port()));
+    CHECK(c.wait_for_publish(first, patience) == errc::message_dropped);
+    CHECK_FALSE(c.wait_for_publish(second, patience));
+}
+
 TEST_CASE("client: wait_for_publish() returns the outcome, or that there is none yet", "[client]") {
     const bool loops = GENERATE(true, false);
     fake_server server(fake_server::accepting);

@@ -323,6 +323,40 @@ TEST_CASE("client: the destructor waits for a callback that another thread is in
     if (forever) loop.join();
 }
 
+TEST_CASE("client: the destructor waits for a hook that calls the client", "[client]") {
+    fake_server server(fake_server::broker);
+    std::promise<client*> itself;
+    gate inside;
+    std::error_code last;
+    auto options = test_options();
+    options.on_connected = [&, me = itself.get_future().share()](const connect_result&) {
+        client* const c = me.get();
+        inside.open();
+        const auto end = std::chrono::steady_clock::now() + patience;
+        while (last != errc::shutting_down && std::chrono::steady_clock::now() < end) last = c->reconnect();
+    };
+    auto c = std::make_unique<client>(options);
+    REQUIRE_FALSE(c->connect_async(here, server.port()));
+    itself.set_value(c.get());
+    inside.pass();
+    c.reset();
+    CHECK(last == errc::shutting_down);
+}
+
+TEST_CASE("client: of several threads that connect one does, and the others hear of it", "[client]") {
+    fake_server server(fake_server::broker);
+    for (int round = 0; round != 20; ++round) {
+        client c(test_options());
+        c.loop_start();
+        std::array<std::error_code, 4> results;
+        std::vector<std::thread> threads;
+        for (std::error_code& r : results) threads.emplace_back([&] { r = c.connect(here, server.port()); });
+        for (std::thread& t : threads) t.join();
+        CHECK(std::ranges::count(results, std::error_code()) == 1);
+        CHECK(std::ranges::count(results, make_error_code(errc::already_connected)) == 3);
+    }
+}
+
 TEST_CASE("client: a hundred of them come and go", "[client]") {
     fake_server server(fake_server::broker);
     for (int i = 0; i != 100; ++i) {

@@ -72,7 +72,7 @@ private:
 /// A client's operations. What is called for each of them is not virtual: an indirect call costs more than it
 /// does, where the processor does not foresee it.
 class completions : public std::enable_shared_from_this<completions> {
-    using lock_type = std::lock_guard<optional_mutex>;
+    using lock_type = std::unique_lock<optional_mutex>;
 
 public:
     static constexpr int calls_at_a_time = 4096; // Then it is the turn of others in the event loop.
@@ -119,10 +119,10 @@ public:
     }
 
     void finish(operation_base& op) {
-        const lock_type lock(mutex_);
+        lock_type lock(mutex_);
         (first_ ? last_->next_ : first_) = &op;
         last_ = &op;
-        schedule();
+        schedule(lock);
     }
 
     void* allocate(std::size_t size) {
@@ -159,17 +159,20 @@ private:
         }
     };
 
-    // Whoever leaves operations in the queue, or may do so by an exception, has one more call posted.
-    void schedule() {
+    // Whoever leaves operations in the queue, or may do so by an exception, has one more call posted. An
+    // execution context that has ended destroys it at once, and the operations with it.
+    void schedule(lock_type& lock) {
         if (std::exchange(is_posted_, true)) return;
+        lock.unlock();
         post_to(executor_, posted_call(shared_from_this()));
+        lock.lock();
     }
 
     // The first one, whose handler is to be called. Others have a further call, should this one not get to
     // them.
     operation_base* take() {
-        const lock_type lock(mutex_);
-        if (first_ && first_->next_) schedule();
+        lock_type lock(mutex_);
+        if (first_ && first_->next_) schedule(lock);
         return pop();
     }
     operation_base* pop() {
@@ -194,13 +197,17 @@ private:
     }
 
     void post_rest() {
-        const lock_type lock(mutex_);
+        lock_type lock(mutex_);
         is_posted_ = false;
-        if (first_) schedule();
+        if (first_) schedule(lock);
     }
 
     void destroy_all() {
         const rest at_end{*this};
+        {
+            const lock_type lock(mutex_);
+            is_posted_ = false;
+        }
         const auto next = [this] {
             const lock_type lock(mutex_);
             return pop();

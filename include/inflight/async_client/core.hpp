@@ -111,7 +111,8 @@ public:
 
     /// Of the messages that have been taken and that nobody has yet, the broker will deliver this one again.
     bool comes_again(const received_message& m) const {
-        return m.qos == qos::at_least_once && m.delivery.connection < resumed_;
+        const std::uint32_t connection = m.delivery.connection;
+        return m.qos == qos::at_least_once && connection >= begun_ && connection < resumed_;
     }
 
     std::error_code acknowledge(const delivery& d, reason_code reason, explanation::view_type why) override {
@@ -216,10 +217,9 @@ protected:
         on_cancellation(op, [number, &list](core&) { return list.take(number); });
     }
 
-    // The user's hooks run by themselves, not inside a step.
     template <class Result>
     void call(const std::function<void(const Result&)>& hook, Result result) {
-        if (hook) this->post([hook, r = std::move(result)] { hook(r); });
+        if (hook) this->post_hook([hook, r = std::move(result)] { hook(r); });
     }
 
     protocol_version preferred_ = protocol_version::v5; // What is not connected yet is checked against it.
@@ -288,12 +288,11 @@ private:
     }
 
     void on(event::connected& e) {
-        // The broker will deliver again what was not acknowledged: once is enough for what nobody has yet.
-        if (e.session_present) {
-            inbound_.drop(qos::at_least_once);
-            resumed_ = session_.connection();
-        }
-        if (router_) router_->connected(e.session_present);
+        // The broker will deliver again what was not acknowledged in this session: once is enough for what
+        // nobody has yet.
+        (e.session_present ? resumed_ : begun_) = session_.connection();
+        if (e.session_present) inbound_.drop_since(begun_);
+        if (router_) router_->connected(e.session_present, begun_);
         on_connack(e);
     }
     void on(event::refused& e) { on_refusal(e); }
@@ -384,6 +383,7 @@ private:
     numbered_queue<delivery> taken_{}; // Handed out and not acknowledged yet.
     std::error_code abandon_error_{};
     std::uint64_t rejected_ = 0, dropped_ = 0, oversized_ = 0;
+    std::atomic<std::uint32_t> begun_{0};   // The connection that the session began with; 0: before our time.
     std::atomic<std::uint32_t> resumed_{0}; // The latest connection to resume a session.
 };
 

@@ -49,10 +49,12 @@ public:
         return added;
     }
 
-    /// Forgets all messages of this QoS.
-    void drop(qos level) {
-        for (std::size_t n = size(); n != 0; --n)
-            if (received_message m = pop(); m.qos != level) push(std::move(m));
+    /// Forgets QoS 1 messages that have come since this connection.
+    void drop_since(std::uint32_t connection) {
+        for (std::size_t n = size(); n != 0; --n) {
+            received_message m = pop();
+            if (m.qos != qos::at_least_once || m.delivery.connection < connection) push(std::move(m));
+        }
     }
 
     received_message pop() {

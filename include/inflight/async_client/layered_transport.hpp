@@ -113,6 +113,10 @@ public:
         return taken;
     }
 
+    void read_is_answered() {
+        if constexpr (requires { lower_.read_is_answered(); }) lower_.read_is_answered();
+    }
+
     /// The layers take their leave before the lower transport does.
     void shutdown() {
         if (!connection_) return lower_.shutdown();

@@ -127,7 +127,7 @@ private:
     dialogue& made() {
         if (!dialogue_)
             dialogue_ = std::make_unique<dialogue>(
-                *this, [this](std::function<void()> f) { this->post(std::move(f)); });
+                *this, [this](std::function<void()> f) { this->post_from_any_thread(std::move(f)); });
         return *dialogue_;
     }
 

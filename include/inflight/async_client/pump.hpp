@@ -44,8 +44,9 @@ public:
 
     /// From now on messages go to `handler`, those that wait first; an empty one ends that.
     void set_message_handler(message_handler handler) {
+        auto other = handler ? std::make_shared<const message_handler>(std::move(handler)) : nullptr;
         const lock_type lock(mutex_);
-        handler_ = handler ? std::make_shared<const message_handler>(std::move(handler)) : nullptr;
+        handler_.swap(other); // What it was dies unlocked: it may own anything.
         hand_over_what_waits();
     }
 
@@ -157,6 +158,22 @@ protected:
 
     void post(std::function<void()> run) { post_to(executor_, make_task(std::move(run))); }
 
+    // Without the client's memory, which has no lock where the client has none.
+    void post_from_any_thread(std::function<void()> run) {
+        asio::post(executor_, [what = make_task(std::move(run))] { what(); });
+    }
+
+    // One of the user's: it runs by itself, not inside a step, and not when the client is gone.
+    void post_hook(std::function<void()> hook) {
+        post([this, run = std::move(hook)] {
+            {
+                const lock_type lock(mutex_);
+                if (is_shut_down_) return;
+            }
+            run();
+        });
+    }
+
     // Not if it is cancelled, or set anew, before that.
     void when_due(timer& t, std::function<void()> run) {
         t.async_wait([what = make_task(std::move(run))](std::error_code error) {
@@ -193,7 +210,7 @@ protected:
     std::shared_ptr<const message_handler> handler_{};
     std::unique_ptr<routing<lock_type>> router_{}; // If there are handlers or streams of filters.
     waiters<received_message> receivers_{}; // Of messages.
-    bool closing_ = false;
+    bool closing_ = false, is_shut_down_ = false;
     std::uint64_t bytes_sent_ = 0, bytes_received_ = 0;
 
 private:
@@ -210,7 +227,7 @@ private:
         if (const packet_printer print = wanted_printer())
             observer_->on_packet(is_sent, print(packet, version));
         if (!options_.on_packet) return;
-        post([this, is_sent, version, bytes = std::string(packet), now = clock::now()] {
+        post_hook([this, is_sent, version, bytes = std::string(packet), now = clock::now()] {
             options_.on_packet({is_sent, bytes, version, now});
         });
     }
@@ -244,10 +261,12 @@ private:
             if (write_error_ && !reading_) return close(write_error_);
             flush();
         }
-        // What the handlers wish goes out at once, not with the flush that they have posted.
-        if (!ended.run()) return;
+        const bool has_called = ended.run();
         const lock_type lock(mutex_);
-        if (flush_scheduled_) flush();
+        // What the handlers wish goes out at once, not with the flush that they have posted.
+        if (has_called && flush_scheduled_) flush();
+        if constexpr (requires { transport_->read_is_answered(); })
+            if (transport_ && !closing_) transport_->read_is_answered();
     }
 
     // Packets are taken where they have been read into; only one that came in parts is put together first.
@@ -300,8 +319,12 @@ private:
         if (session_.has_event()) settle_events();
         bytes.remove_prefix(n);
         if (!m) return true;
-        if (handler != handler_) handler = handler_;
-        lock.unlock();
+        if (handler != handler_) [[unlikely]] {
+            const auto before = std::exchange(handler, handler_); // Dies unlocked.
+            lock.unlock();
+        } else {
+            lock.unlock();
+        }
         hand_over(*handler, m->packet);
         return true;
     }
@@ -322,7 +345,7 @@ private:
             stalled_ = true;
             return false;
         }
-        if (!inbound_.is_full()) return true;
+        if (!inbound_.is_full() || !session_.is_connected()) return true; // CONNACK above all.
         const bool awaiting = session_.in_flight() != 0 || session_.open_requests() != 0;
         const bool drops =
             session_.version() == protocol_version::v5 && // By a broker that keeps to our limit.

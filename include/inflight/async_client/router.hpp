@@ -74,18 +74,19 @@ public:
         core_.take_unrouted(m, lock);
     }
 
-    void connected(bool session_present) override {
-        if (session_present) drop_what_comes_again();
+    void connected(bool session_present, std::uint32_t begun) override {
+        if (session_present) drop_what_comes_again(begun);
         if (this->requests) this->requests->connected(session_present);
     }
-    void drop_what_comes_again() {
-        again_.drop(qos::at_least_once);
+    void drop_what_comes_again(std::uint32_t begun) {
+        again_.drop_since(begun);
         for (const stream_ptr& s : streams_) {
-            s->queue.drop(qos::at_least_once);
+            s->queue.drop_since(begun);
             count_full(*s);
         }
-        std::erase_if(shared_, [](const auto& one) {
-            return std::get<inflight::qos>(one.first) == qos::at_least_once;
+        std::erase_if(shared_, [begun](const auto& one) {
+            const auto& [connection, level, sequence] = one.first;
+            return level == qos::at_least_once && connection >= begun;
         });
     }
     void acknowledge_taken() override {

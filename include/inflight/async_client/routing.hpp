@@ -20,7 +20,8 @@ struct routing {
     virtual ~routing() = default;
     /// Calls handlers with the lock released, and may leave it so.
     virtual void take(event::message& m, Lock& lock) = 0;
-    virtual void connected(bool session_present) = 0;
+    /// `begun`: the connection that the session began with.
+    virtual void connected(bool session_present, std::uint32_t begun) = 0;
     virtual void acknowledge_taken() = 0;
     virtual void fail_all(std::error_code error) = 0;
     virtual void trim() = 0; // As a rule it has been quiet.

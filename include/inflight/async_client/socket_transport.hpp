@@ -113,7 +113,6 @@ public:
                 return async_read(std::move(handler));
             owes_ack_ = n != 0;
             handler(error, std::string_view(buffer.data(), n));
-            acknowledge(); // Who keeps a handler keeps this transport.
         };
         socket_.async_wait(detail::stream_socket::wait_read, in(reading_, std::move(read)));
     }
@@ -130,6 +129,16 @@ public:
         const std::size_t n = socket_.write_some(buffers, would_block_or_worse);
         if (n != 0) owes_ack_ = false;
         return n;
+    }
+
+    // Unless something was written, which has taken the acknowledgement along. A broker with Nagle's
+    // algorithm sends its next small packet when it has it, and TCP would let it wait for some 40 ms.
+    void read_is_answered() {
+#ifdef TCP_QUICKACK
+        if (!std::exchange(owes_ack_, false) || !is_quick_to_ack_) return;
+        const int on = 1; // For now: TCP forgets it with what is written next.
+        (void)::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+#endif
     }
 
     void shutdown() {
@@ -151,17 +160,6 @@ private:
     static std::array<char, 64 * 1024>& read_buffer() {
         static thread_local std::array<char, 64 * 1024> buffer;
         return buffer;
-    }
-
-    // What has been read, unless something was written since: that has taken the acknowledgement along. A
-    // broker with Nagle's algorithm sends its next small packet when it has it, and TCP would let it wait for
-    // some 40 ms.
-    void acknowledge() {
-#ifdef TCP_QUICKACK
-        if (!std::exchange(owes_ack_, false) || !is_quick_to_ack_) return;
-        const int on = 1; // For now: TCP forgets it with what is written next.
-        (void)::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
-#endif
     }
 
     template <class Handler>

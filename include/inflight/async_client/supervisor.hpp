@@ -13,6 +13,8 @@
 #include <inflight/async_client/prepared_options.hpp>
 #include <inflight/async_client/redirect.hpp>
 
+#include <asio/strand.hpp>
+
 #include <atomic>
 
 namespace inflight::detail {
@@ -96,7 +98,6 @@ public:
             const lock_type l(this->mutex_);
             if (state_ == state::shut_down) return;
             if (stopping_ != stopping::draining) return; // The last answer came in between.
-            this->acknowledge_taken();
             set_drain_timer(goodbye_->how.drain.value_or(this->options_.drain_timeout));
             if (!this->session_.is_connected() && is_drained()) return on_drain_timeout();
             this->step([] {});
@@ -131,6 +132,7 @@ public:
             const lock_type lock(this->mutex_);
             if (state_ == state::shut_down) return;
             state_ = state::shut_down;
+            this->is_shut_down_ = true;
             siblings().remove(self_ptr());
             stopping_ = stopping::no; // Or else the end of the draining would bring it back to life.
             this->observer_ = nullptr;
@@ -188,8 +190,12 @@ private:
         return std::static_pointer_cast<supervisor>(this->shared_from_this());
     }
 
+    // Services end in the reverse order of their making. That of strands is to end after ours: what a client
+    // completes at the end of the context is posted.
     context_clients& siblings() {
-        return asio::use_service<context_clients>(asio::query(this->executor_, asio::execution::context));
+        asio::execution_context& context = asio::query(this->executor_, asio::execution::context);
+        if (!asio::has_service<context_clients>(context)) (void)asio::make_strand(this->executor_);
+        return asio::use_service<context_clients>(context);
     }
 
     void begin() {
@@ -388,9 +394,18 @@ private:
                 const lock_type l(this->mutex_);
                 if (is_over()) return;
             }
-            const auto answer = question();
-            const lock_type l(this->mutex_);
-            if (!is_over()) then(answer);
+            decltype(question()) answer{};
+            const struct end { // Who throws has said no.
+                supervisor& self;
+                const F& then;
+                const decltype(answer)& said;
+                const decltype(is_over)& is_too_late;
+                ~end() {
+                    const lock_type l(self.mutex_);
+                    if (!is_too_late()) then(said);
+                }
+            } at_end{*this, then, answer, is_over};
+            answer = question();
         });
     }
 
@@ -515,6 +530,7 @@ private:
 
     void say_goodbye() {
         stopping_ = stopping::saying_goodbye;
+        this->acknowledge_taken();
         (void)this->session_.disconnect(goodbye_->how); // Checked.
         set_drain_timer(std::chrono::seconds(1)); // For the last bytes to leave, and the broker to close.
     }

@@ -37,6 +37,8 @@ namespace inflight {
 ///
 ///   write_now(buffers)            Writes what can be written without waiting, and returns how many bytes. 0,
 ///                                 also of an error: async_write() will tell.
+///   read_is_answered()            What was read has been dealt with, and what there was to write for it is
+///                                 written, or being written: TCP's acknowledgement need not wait for more.
 ///   details()                     What there is to know of the error besides, for a human being.
 ///   has_layers                    A static member: it takes opening::layers. Without it the broker's kind of
 ///                                 transport (TLS, WebSocket ...) is the transport's own affair.

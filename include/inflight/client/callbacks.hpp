@@ -132,13 +132,13 @@ public:
     // Observer.
 
     void on_connected(connect_result r) override {
-        turn_.push_back(note_of<connect_note>(std::move(r), connects));
+        turn_.push_back(note_of<connect_note>(std::move(r), latest_connect()));
         if (const std::uint32_t n = take_held_back())
             turn_.push_back({.what = note::kind::messages, .count = n});
         hand_over();
     }
     void on_connect_failed(connect_result r) override {
-        turn_.push_back(note_of<connect_note>(r, connects));
+        turn_.push_back(note_of<connect_note>(r, latest_connect()));
         hand_over(&r.error);
     }
     void on_disconnected(disconnect_result r) override {
@@ -228,6 +228,11 @@ private:
         const std::lock_guard lock(mutex);
         notes.push_back(note_of<Note>(std::forward<Args>(args)...));
         changed.notify_all();
+    }
+
+    std::uint64_t latest_connect() {
+        const std::lock_guard lock(mutex);
+        return connects;
     }
 
     std::uint32_t take_held_back() {

@@ -40,6 +40,7 @@ public:
     /// An error if the system has no thread for us.
     std::error_code start_io() {
         const std::lock_guard lock(threads);
+        if (is_over) return errc::shutting_down;
         if (io_thread.joinable()) return {};
         return start(io_thread, [l = shared_from_this()] { l->io.run(); });
     }
@@ -124,11 +125,15 @@ public:
     void stop_io() {
         async.implementation().shut_down();
         work.reset();
-        const std::lock_guard lock(threads);
-        if (!io_thread.joinable()) return;
-        if (io_thread.get_id() == std::this_thread::get_id())
-            io_thread.detach(); // The last reference ended there.
-        else io_thread.join();
+        std::thread ended; // A hook that it is in may want the lock.
+        {
+            const std::lock_guard lock(threads);
+            is_over = true;
+            ended = std::move(io_thread);
+        }
+        if (!ended.joinable()) return;
+        if (ended.get_id() == std::this_thread::get_id()) ended.detach(); // The last reference ended there.
+        else ended.join();
     }
 
     asio::io_context io{1};
@@ -138,8 +143,10 @@ public:
     std::atomic<bool> manual_ack;
     async_type async;
     acknowledgements<async_type> acknowledged{io, async};
-    std::mutex threads{}; // Guards the two thread objects.
+    std::mutex connecting{}; // Held by who connects, until the client knows of it.
+    std::mutex threads{};    // Guards the two thread objects.
     std::thread io_thread{}, loop_thread{};
+    bool is_over = false;    // There is no thread for I/O any more.
     std::atomic<bool> loop_taken{false};
     std::atomic<bool> stop_loop{false}, destroyed{false}; // Changed with the queue's mutex held.
     // Guarded by the queue's mutex:

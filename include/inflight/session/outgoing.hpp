@@ -281,7 +281,13 @@ public:
         out.bytes = bytes();
         return out;
     }
-    bool is_outstanding(packet_id id) const { return ids_.find(id) != nil; }
+    /// Or has an outcome that has not been told.
+    bool is_outstanding(packet_id id) const {
+        if (ids_.find(id) != nil) return true;
+        for (slot s = queue_.of(stage::settled).first; s != nil; s = s->next)
+            if (s->id == id) return true;
+        return false;
+    }
 
 private:
     using slot = resend_queue::slot;

@@ -425,6 +425,7 @@ INFLIGHT_DECL std::error_code client::begin_connect(std::vector<broker> brokers,
     if (brokers.empty()) return errc::no_host;
     const long long seconds = keep_alive ? keep_alive->count() : 0;
     if (seconds < 0 || seconds > 65'535) return errc::invalid_argument;
+    const std::lock_guard connecting(loop_->connecting); // One of several callers; the others hear of it.
     if (const errc bad = loop_->impl().refusal_to_connect(brokers); bad != errc::none) return bad;
     if (const auto error = loop_->start_io()) return error;
     {
