@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <system_error>
+#include <type_traits>
 
 namespace inflight {
 struct received_message;

@@ -98,6 +98,7 @@ public:
             const lock_type l(this->mutex_);
             if (state_ == state::shut_down) return;
             if (stopping_ != stopping::draining) return; // The last answer came in between.
+            this->acknowledge_taken();
             set_drain_timer(goodbye_->how.drain.value_or(this->options_.drain_timeout));
             if (!this->session_.is_connected() && is_drained()) return on_drain_timeout();
             this->step([] {});
