@@ -12,6 +12,7 @@
 #include <asio/executor_work_guard.hpp>
 
 #include <atomic>
+#include <future>
 #include <iostream>
 #include <thread>
 
@@ -120,6 +121,20 @@ public:
         if (!ended.joinable()) return false;
         ended.join();
         return true;
+    }
+
+    /// Whatever was posted before has run: hooks of the options above all, which are not called when the
+    /// client is gone.
+    void settle_io() {
+        {
+            const std::lock_guard lock(threads);
+            if (!io_thread.joinable()) return;
+        }
+        std::promise<void> reached;
+        asio::post(io, [&] { // What the handler before has posted comes behind this one,
+            asio::post(io, [&] { reached.set_value(); }); // and before this one.
+        });
+        reached.get_future().wait();
     }
 
     void stop_io() {

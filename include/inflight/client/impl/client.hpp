@@ -84,6 +84,7 @@ INFLIGHT_DECL client::~client() {
     if (!loop_->in_callback()) {
         loop_->join_loop();
         loop_->wait_until([this] { return !loop_->loop_taken; }); // loop_forever() of another thread.
+        loop_->settle_io();
         loop_->stop_io();
         return;
     }
