@@ -76,6 +76,7 @@ private:
         const auto one = std::prev(attempts_.end());
         if (const auto error = prepare(*one)) return wait(std::chrono::milliseconds(0), one, error);
         one->first.async_connect(where, [self = shared_from_this(), one](std::error_code error) {
+            if (!error) error = what_is_missing(*one);
             if (error) self->on_failed(one, error);
             else self->on_connected(one);
         });
@@ -87,6 +88,14 @@ private:
         std::error_code error;
         one.first.open(one.second.protocol(), error);
         return error || !prepare_ ? error : prepare_(one.first, one.second);
+    }
+
+    // A Unix socket whose backlog is full answers "try again", which newer versions of Asio take for a
+    // connection that is on its way, and then for one.
+    static std::error_code what_is_missing(attempts::reference one) {
+        std::error_code error;
+        if (!is_tcp(one.second) && one.first.is_open()) (void)one.first.remote_endpoint(error);
+        return error == asio::error::not_connected ? asio::error::no_buffer_space : error;
     }
 
     // Then the next one is tried, or this one has failed.
