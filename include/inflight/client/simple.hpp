@@ -49,7 +49,7 @@ inline client_options limited(client_options options, const time_left& left) {
 }
 
 inline std::error_code connect(client& c, const client_options& options) {
-    return c.connect(options.brokers);
+    return c.connect(options.brokers, std::chrono::duration_cast<std::chrono::seconds>(options.keep_alive));
 }
 
 // Publishes one after the other, and waits for outcomes only when there is no room, and at the end.
