@@ -405,7 +405,7 @@ TEST_CASE("async_client: cancelling a stream's operation takes no message; its e
 TEST_CASE("async_client: hooks are not called any more when the client is gone", "[async_client]") {
     bool is_gone = false, has_been_called = false;
     client_options o;
-    o.on_disconnected = [&](const disconnect_result&) { has_been_called = is_gone; };
+    o.on_disconnected = [&](const disconnect_result&) { has_been_called |= is_gone; };
     o.on_connection_event = [&](const connection_event&) { has_been_called |= is_gone; };
     o.on_packet = [&](const packet_event&) { has_been_called |= is_gone; };
     filter_world w(v5, o);

@@ -374,10 +374,7 @@ TEST_CASE("async_client: with a full inbound queue 3.1.1 stops reading, and goes
 TEST_CASE("async_client: a pending operation is answered behind a full inbound queue", "[async_client]") {
     const auto version = GENERATE(v5, v3);
     async_fixture f;
-    client_options options = f.options(version);
-    options.max_inbound_messages = 1;
-    options.on_inbound_overflow = inbound_overflow::pause_reading;
-    async_client client(f.io, options);
+    async_client client(f.io, f.pausing_options(1, version));
     f.connect(client);
     outcome<publish_ack> o;
     client.async_publish({"a", "x", qos::at_least_once}, o.handler());
@@ -390,10 +387,8 @@ TEST_CASE("async_client: a pending operation is answered behind a full inbound q
 
 TEST_CASE("async_client: beyond the hard limit of the inbound queue the connection ends instead of memory", "[async_client]") {
     async_fixture f;
-    client_options options = f.options(v5);
-    options.max_inbound_messages = 1;
+    client_options options = f.pausing_options(1, v5);
     options.max_inbound_bytes = 1000;
-    options.on_inbound_overflow = inbound_overflow::pause_reading;
     async_client client(f.io, options);
     f.connect(client);
     outcome<publish_ack> o;

@@ -293,10 +293,7 @@ TEST_CASE("async_client: a message of a lost session is not lost when the next s
 TEST_CASE("async_client: a full inbound queue does not keep it from connecting again", "[async_client]") {
     const auto version = GENERATE(v3, v5);
     async_fixture f;
-    client_options options = f.options(version);
-    options.max_inbound_messages = 1;
-    options.on_inbound_overflow = inbound_overflow::pause_reading;
-    async_client client(f.io, options);
+    async_client client(f.io, f.pausing_options(1, version));
     f.connect(client);
     for (const char* payload : {"one", "two"}) f.server.send(delivered(0, qos::at_most_once, payload));
     f.until("the first", [&] { return client.statistics().inbound_messages == 1; });

@@ -98,6 +98,14 @@ struct async_fixture {
 
     client_options options(std::optional<protocol_version> version = {}) { return options_for(server.port(), version); }
 
+    /// With room for so many messages that nobody takes; then reading pauses.
+    client_options pausing_options(std::size_t max_inbound_messages, std::optional<protocol_version> version) {
+        client_options o = options(version);
+        o.max_inbound_messages = max_inbound_messages;
+        o.on_inbound_overflow = inbound_overflow::pause_reading;
+        return o;
+    }
+
     /// Connects `client`, the server's part included.
     template <class Client>
     connect_result connect(Client& client, const connack& answer = {}) {

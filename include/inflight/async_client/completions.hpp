@@ -183,11 +183,7 @@ private:
 
     // Whether there were any.
     bool call_some() {
-        const rest at_end{*this};
-        {
-            const lock_type lock(mutex_);
-            is_posted_ = false;
-        }
+        const posted_turn turn(*this);
         for (int i = 0; i != calls_at_a_time; ++i) {
             operation_base* const op = take();
             if (!op) return i != 0;
@@ -203,11 +199,7 @@ private:
     }
 
     void destroy_all() {
-        const rest at_end{*this};
-        {
-            const lock_type lock(mutex_);
-            is_posted_ = false;
-        }
+        const posted_turn turn(*this);
         const auto next = [this] {
             const lock_type lock(mutex_);
             return pop();
@@ -215,10 +207,17 @@ private:
         while (operation_base* const op = next()) op->end(operation_base::ending::destroy);
     }
 
-    // With no operation open there is no work.
-    struct rest {
+    // The posted call has come to its turn, or to its end: another one may be posted. And with no operation
+    // open at last there is no work.
+    struct posted_turn {
         completions& queue;
-        ~rest() {
+        explicit posted_turn(completions& q) : queue(q) {
+            const lock_type lock(queue.mutex_);
+            queue.is_posted_ = false;
+        }
+        posted_turn(const posted_turn&) = delete;
+        posted_turn& operator=(const posted_turn&) = delete;
+        ~posted_turn() {
             const lock_type lock(queue.mutex_);
             if (queue.open_ == 0) queue.work_ = {};
         }

@@ -117,7 +117,7 @@ public:
 
     std::error_code acknowledge(const delivery& d, reason_code reason, explanation::view_type why) override {
         const lock_type lock(mutex_);
-        if (final_error_ == errc::shutting_down) return final_error_;
+        if (this->is_shut_down()) return final_error_;
         const errc bad = session_.acknowledge(d, reason, why);
         schedule_flush();
         return bad == errc::none ? std::error_code{} : make_error_code(bad);
@@ -163,7 +163,8 @@ public:
     }
 
 protected:
-    using base::completions_, base::executor_, base::mutex_, base::observer_, base::options_, base::session_;
+    using base::completions_, base::executor_, base::final_error_, base::mutex_, base::observer_,
+        base::options_, base::session_;
     using base::schedule_flush;
 
     // What the supervisor decides.
@@ -224,7 +225,6 @@ protected:
 
     protocol_version preferred_ = protocol_version::v5; // What is not connected yet is checked against it.
     std::uint64_t connections_ = 0, failed_attempts_ = 0;
-    std::error_code final_error_{}; // Why there will be no connection any more, unless one is asked for anew.
 
 private:
     using base::inbound_, base::receivers_, base::router_, base::bytes_sent_, base::bytes_received_;

@@ -216,7 +216,7 @@ private:
     // Re-authentication.
 
     errc begin_reauthentication() {
-        if (this->final_error_ == errc::shutting_down) return errc::shutting_down;
+        if (this->is_shut_down()) return errc::shutting_down;
         if (!this->session_.is_connected()) return errc::not_connected;
         if (!this->options_.authentication) return errc::no_authentication_method; // [v5:MQTT-4.12.0-7]
         dialogue& d = made();

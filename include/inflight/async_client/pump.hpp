@@ -163,12 +163,15 @@ protected:
         asio::post(executor_, [what = make_task(std::move(run))] { what(); });
     }
 
+    /// The client is gone.
+    bool is_shut_down() const { return final_error_ == errc::shutting_down; }
+
     // One of the user's: it runs by itself, not inside a step, and not when the client is gone.
     void post_hook(std::function<void()> hook) {
         post([this, run = std::move(hook)] {
             {
                 const lock_type lock(mutex_);
-                if (is_shut_down_) return;
+                if (is_shut_down()) return;
             }
             run();
         });
@@ -210,7 +213,8 @@ protected:
     std::shared_ptr<const message_handler> handler_{};
     std::unique_ptr<routing<lock_type>> router_{}; // If there are handlers or streams of filters.
     waiters<received_message> receivers_{}; // Of messages.
-    bool closing_ = false, is_shut_down_ = false;
+    bool closing_ = false;
+    std::error_code final_error_{}; // Why there will be no connection any more, unless one is asked for anew.
     std::uint64_t bytes_sent_ = 0, bytes_received_ = 0;
 
 private:

@@ -226,7 +226,7 @@ private:
         lock.unlock();
         return is_over;
     }
-    bool has_ended() const { return core_.final_error_ == errc::shutting_down; }
+    bool has_ended() const { return core_.is_shut_down(); }
 
     void put(stream_state& s, const received_view& m) {
         if (m.qos == qos::at_most_once && s.queue.is_full() && core_.drops_qos_0()) {

@@ -16,6 +16,7 @@
 #include <asio/strand.hpp>
 
 #include <atomic>
+#include <exception>
 
 namespace inflight::detail {
 
@@ -133,7 +134,6 @@ public:
             const lock_type lock(this->mutex_);
             if (state_ == state::shut_down) return;
             state_ = state::shut_down;
-            this->is_shut_down_ = true;
             siblings().remove(self_ptr());
             stopping_ = stopping::no; // Or else the end of the draining would bring it back to life.
             this->observer_ = nullptr;
@@ -395,18 +395,18 @@ private:
                 const lock_type l(this->mutex_);
                 if (is_over()) return;
             }
-            decltype(question()) answer{};
-            const struct end { // Who throws has said no.
-                supervisor& self;
-                const F& then;
-                const decltype(answer)& said;
-                const decltype(is_over)& is_too_late;
-                ~end() {
-                    const lock_type l(self.mutex_);
-                    if (!is_too_late()) then(said);
-                }
-            } at_end{*this, then, answer, is_over};
-            answer = question();
+            decltype(question()) answer{}; // Who throws has said no.
+            std::exception_ptr thrown;
+            try {
+                answer = question();
+            } catch (...) {
+                thrown = std::current_exception();
+            }
+            {
+                const lock_type l(this->mutex_);
+                if (!is_over()) then(answer);
+            }
+            if (thrown) std::rethrow_exception(thrown);
         });
     }
 
@@ -531,7 +531,7 @@ private:
 
     void say_goodbye() {
         stopping_ = stopping::saying_goodbye;
-        this->acknowledge_taken();
+        this->acknowledge_taken(); // What was handed out meanwhile, too.
         (void)this->session_.disconnect(goodbye_->how); // Checked.
         set_drain_timer(std::chrono::seconds(1)); // For the last bytes to leave, and the broker to close.
     }

@@ -2,12 +2,20 @@
 #include "support/async_fixture.hpp"
 #include "support/counted_memory.hpp"
 
-#include <asio/read.hpp>
 #include <asio/write.hpp>
 
 namespace {
 
 using asio::ip::tcp;
+
+constexpr std::string_view topic = "a/topic/that/is/long/enough";
+
+std::string packets(std::size_t count, std::string_view payload) {
+    std::string bytes;
+    for (std::size_t n = 0; n != count; ++n)
+        REQUIRE(encode(publish{.topic = topic, .payload = payload}, v5, bytes) == errc::none);
+    return bytes;
+}
 
 /// A connected client, and a broker whose bytes are there beforehand: what is allocated is the client's.
 class receiving {
@@ -28,13 +36,7 @@ public:
         REQUIRE_FALSE(connected.error());
     }
 
-    /// The broker sends as many, and this many handlers get them. QoS 0: there is nothing to answer.
-    void pass(std::size_t count, const std::string& payload) {
-        std::string bytes;
-        for (std::size_t n = 0; n != count; ++n)
-            REQUIRE(encode(publish{.topic = "a/topic/that/is/long/enough", .payload = payload}, v5, bytes) == errc::none);
-        pass(count, std::string_view(bytes), payload);
-    }
+    /// The broker sends as many packets, and this many handlers get them. QoS 0: there is nothing to answer.
     void pass(std::size_t count, std::string_view bytes, const std::string& payload) {
         left_ = count;
         expected_ = &payload;
@@ -48,7 +50,7 @@ public:
 private:
     void receive_next() {
         const auto handler = [this](std::error_code error, const received_message& m) {
-            intact_ += !error && m.payload == *expected_ && m.topic == "a/topic/that/is/long/enough";
+            intact_ += !error && m.payload == *expected_ && m.topic == topic;
             if (--left_ != 0) receive_next();
         };
         if (stream_) stream_.async_receive(handler);
@@ -69,9 +71,7 @@ TEST_CASE("async_client: messages that handlers leave where they are have the me
     const bool with_stream = GENERATE(false, true);
     receiving r(with_stream);
     const std::string payload(500, 'x');
-    std::string bytes;
-    for (int n = 0; n != 10; ++n)
-        REQUIRE(encode(publish{.topic = "a/topic/that/is/long/enough", .payload = payload}, v5, bytes) == errc::none);
+    const std::string bytes = packets(10, payload);
     for (int n = 0; n != 20; ++n) r.pass(10, bytes, payload); // Until every place has been used.
 
     const std::size_t before = counted_memory::allocations;
@@ -83,9 +83,11 @@ TEST_CASE("async_client: messages that handlers leave where they are have the me
 
 TEST_CASE("async_client: the memory of large messages is given back when their handlers have had them", "[async_client]") {
     receiving r;
-    r.pass(10, "small");
+    const std::string small = "small", large(5'000, 'x');
+    const std::string small_packets = packets(10, small), large_packets = packets(10, large);
+    r.pass(10, small_packets, small);
     const std::size_t before = counted_memory::live_bytes;
-    r.pass(10, std::string(5'000, 'x'));
+    r.pass(10, large_packets, large);
     CHECK(counted_memory::live_bytes < before + 5'000);
     CHECK(r.intact() == 20);
 }
