@@ -183,7 +183,7 @@ private:
 
     // Whether there were any.
     bool call_some() {
-        const posted_turn turn(*this);
+        const posted_turn until_end(*this);
         for (int i = 0; i != calls_at_a_time; ++i) {
             operation_base* const op = take();
             if (!op) return i != 0;
@@ -199,7 +199,7 @@ private:
     }
 
     void destroy_all() {
-        const posted_turn turn(*this);
+        const posted_turn until_end(*this);
         const auto next = [this] {
             const lock_type lock(mutex_);
             return pop();
